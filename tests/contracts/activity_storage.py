@@ -1,0 +1,128 @@
+"""What an activity storage does, on every backend that keeps activities apart from timelines."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from stream_framework.activity import Activity
+from tests.contracts.support import act, acts, at, ids
+
+
+class ActivityStorageContract:
+    @pytest.fixture
+    def storage(self, backend: Any) -> Any:
+        if backend.whole_activities:
+            pytest.skip('this activity storage stores nothing: timelines hold whole activities')
+        return backend.activity_storage()
+
+    def test_stores_nothing_where_timelines_hold_whole_activities(self, backend: Any) -> None:
+        if not backend.whole_activities:
+            pytest.skip('this activity storage stores activities')
+        storage = backend.activity_storage_class()
+        storage.add(act(1))
+        assert storage.get(act(1).serialization_id) is None
+        assert list(storage.get_many(ids([act(1)]))) == []
+        storage.remove(act(1))
+
+    def test_add_and_get(self, storage: Any) -> None:
+        activity = act(1, target=9, extra_context={'a': [1, (2,)]})
+        storage.add(activity)
+        found = storage.get(activity.serialization_id)
+        assert isinstance(found, Activity)
+        assert found == activity
+        assert (found.actor_id, found.object_id, found.target_id, found.time) == (1001, 501, 9, at(1))
+        assert found.verb is activity.verb
+        assert found.extra_context == {'a': [1, (2,)]}
+
+    def test_instances_share_what_they_store(self, backend: Any, storage: Any) -> None:
+        storage.add(act(1))
+        assert backend.activity_storage().get(act(1).serialization_id) == act(1)
+
+    def test_missing(self, storage: Any) -> None:
+        storage.remove(act(50))
+        assert storage.get(act(50).serialization_id) is None
+        assert list(storage.get_many([act(50).serialization_id])) == []
+        assert list(storage.get_many([])) == []
+
+    def test_get_many(self, storage: Any) -> None:
+        storage.add_many(acts(5))
+        storage.remove(act(99))
+        found = storage.get_many([*ids(acts(5)), act(99).serialization_id])
+        assert sorted(ids(found)) == ids(acts(5))
+
+    def test_adding_again_replaces(self, storage: Any) -> None:
+        storage.add(act(1, extra_context={'version': 1}))
+        storage.add(act(1, extra_context={'version': 2}))
+        assert storage.get(act(1).serialization_id).extra_context == {'version': 2}
+
+    def test_adding_nothing(self, storage: Any) -> None:
+        storage.add_many([])
+        storage.remove_many([])
+
+    def test_remove_by_activity_and_by_id(self, storage: Any) -> None:
+        storage.add_many(acts(4))
+        storage.remove(act(0))
+        storage.remove(act(1).serialization_id)
+        storage.remove_many([act(2)])
+        assert ids(storage.get_many(ids(acts(4)))) == ids([act(3)])
+        storage.remove_many([act(3).serialization_id])
+        assert storage.get(act(3).serialization_id) is None
+
+    def test_removing_what_is_absent(self, storage: Any) -> None:
+        storage.remove(act(70))
+        storage.remove(act(70))
+        storage.remove_many([act(70), 5])
+
+    def test_uuids_and_strings_as_ids(self, storage: Any) -> None:
+        storage.add(act(1))
+        number = act(1).serialization_id
+        assert storage.get(uuid.UUID(int=number)) == act(1)
+        assert storage.get(str(number)) == act(1)
+        storage.remove(uuid.UUID(int=number))
+        assert storage.get(number) is None
+
+    def test_ids_to_ids(self, storage: Any) -> None:
+        number = act(1).serialization_id
+        assert storage.activity_to_id(act(1)) == number
+        assert storage.activity_to_id(number) == number
+        assert list(storage.activities_to_ids([act(1), number])) == [number, number]
+
+    def test_serialize_and_deserialize(self, storage: Any) -> None:
+        serialized = storage.serialize_activities(acts(3))
+        assert set(serialized) == set(ids(acts(3)))
+        assert serialized[act(1).serialization_id] == storage.serialize_activity(act(1))
+        assert sorted(ids(storage.deserialize_activities(serialized))) == ids(acts(3))
+        assert ids(storage.deserialize_activities(list(serialized.values()))) == ids(acts(3))
+
+    def test_hooks(self, backend: Any, storage: Any) -> None:
+        calls = []
+
+        class Recording(backend.activity_storage_class):
+            def add_to_storage(self, serialized: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append(('add', set(serialized)))
+                return super().add_to_storage(serialized, *args, **kwargs)
+
+            def get_from_storage(self, activity_ids: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append(('get', set(activity_ids)))
+                return super().get_from_storage(activity_ids, *args, **kwargs)
+
+            def remove_from_storage(self, activity_ids: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append(('remove', set(activity_ids)))
+                return super().remove_from_storage(activity_ids, *args, **kwargs)
+
+        recording = Recording(serializer_class=storage.serializer_class, activity_class=Activity)
+        one = {act(1).serialization_id}
+        recording.add(act(1))
+        recording.get(act(1).serialization_id)
+        recording.remove(act(1))
+        assert calls == [('add', one), ('get', one), ('remove', one)]
+
+    def test_options(self, backend: Any) -> None:
+        storage = backend.activity_storage_class(activity_class=Activity, mine=5)
+        assert storage.options['mine'] == 5
+        assert storage.activity_class is Activity
+        assert storage.metrics is not None
+        assert storage.serializer is not None
