@@ -1,0 +1,175 @@
+"""How activities become groups: which belong together, how groups are merged, in which order they are shown."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytz
+
+from stream_framework import ids
+from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.exceptions import DuplicateActivityException, NotDefinedError
+
+Pair = tuple[AggregatedActivity, AggregatedActivity]
+
+
+class BaseAggregator:
+    """Groups activities; subclasses say how, by :meth:`get_group` and :meth:`rank`.
+
+    Counting: each distinct activity counts once. Adding again one that its group still keeps changes nothing; one
+    that the group has dropped (it keeps the newest 15) can't be told from a new one, and may count again.
+
+    :param aggregated_activity_class: the class of the groups, default the class attribute of that name
+    :param activity_class: the class of the activities, default the class attribute of that name
+    """
+
+    #: The class of the groups that are made.
+    aggregated_activity_class: type[AggregatedActivity] = AggregatedActivity
+    #: The class of the activities in them.
+    activity_class: type[Activity] = Activity
+    #: The zone whose days the date in a group's name counts: "today" is the reader's day. A ``pytz`` zone.
+    timezone: Any = pytz.utc
+
+    def __init__(
+        self,
+        aggregated_activity_class: type[AggregatedActivity] | None = None,
+        activity_class: type[Activity] | None = None,
+    ) -> None:
+        if aggregated_activity_class is not None:
+            self.aggregated_activity_class = aggregated_activity_class
+        if activity_class is not None:
+            self.activity_class = activity_class
+
+    def aggregate(self, activities: Iterable[Activity]) -> list[AggregatedActivity]:
+        """Group activities.
+
+        :param activities: in any order; duplicates count once
+        :returns: the groups, ranked; inside each, activities in ascending order of id
+
+        >>> from stream_framework.verbs import Love
+        >>> [len(group) for group in RecentVerbAggregator().aggregate([Activity(1, Love, 1), Activity(1, Love, 2)])]
+        [2]
+        """
+        return self.rank(list(self.group_activities(activities).values()))
+
+    def merge(
+        self, aggregated: Iterable[AggregatedActivity], activities: Iterable[Activity]
+    ) -> tuple[list[AggregatedActivity], list[Pair], list[AggregatedActivity]]:
+        """Sort activities into existing groups, and into new ones where there is none yet.
+
+        :param aggregated: the groups that are there, newest first; they are not changed
+        :param activities: in any order; those that their group keeps already are ignored
+        :returns: ``(new, changed, deleted)``: new groups; pairs of an old group and its changed copy; an empty list
+        """
+        current: dict[str, AggregatedActivity] = {}
+        for group in aggregated:
+            current.setdefault(str(group.group), group)
+        new: dict[str, AggregatedActivity] = {}
+        changed: dict[str, AggregatedActivity] = {}
+        for activity in _distinct(activities):
+            name = self._group_name(activity)
+            if name in current:
+                group = changed.get(name) or _copy(current[name])
+                if _append(group, activity):
+                    changed[name] = group
+            else:
+                if name not in new:
+                    new[name] = self.aggregated_activity_class(name)
+                _append(new[name], activity)
+        return list(new.values()), [(current[name], group) for name, group in changed.items()], []
+
+    def group_activities(self, activities: Iterable[Activity]) -> dict[str, AggregatedActivity]:
+        """Group activities, unranked.
+
+        :returns: the group's name -> the group
+        """
+        groups: dict[str, AggregatedActivity] = {}
+        for activity in _distinct(activities):
+            name = self._group_name(activity)
+            if name not in groups:
+                groups[name] = self.aggregated_activity_class(name)
+            _append(groups[name], activity)
+        return groups
+
+    def get_group(self, activity: Activity) -> Any:
+        """The name of the group that an activity belongs to; subclasses define it.
+
+        Activities of one name end in one group. What isn't a str is made one, since a str is what is stored.
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define get_group(activity)')
+
+    def rank(self, aggregated: list[AggregatedActivity]) -> list[AggregatedActivity]:
+        """The groups in the order in which they are shown; subclasses define it."""
+        raise NotDefinedError(f'{type(self).__name__} must define rank(aggregated)')
+
+    def _group_name(self, activity: Activity) -> str:
+        return str(self.get_group(activity))
+
+    def _date(self, activity: Activity) -> str:
+        if self.timezone is pytz.utc:
+            return activity.time.date().isoformat()
+        return pytz.utc.localize(activity.time).astimezone(self.timezone).date().isoformat()
+
+
+class RecentRankMixin:
+    """Ranks groups by their last update."""
+
+    def rank(self, aggregated: list[AggregatedActivity]) -> list[AggregatedActivity]:
+        """By ``updated_at``, newest first."""
+        return sorted(aggregated, key=lambda group: (group.updated_at, str(group.group)), reverse=True)
+
+
+class RecentVerbAggregator(RecentRankMixin, BaseAggregator):
+    """One group for each verb and day."""
+
+    def get_group(self, activity: Activity) -> str:
+        """``'<verb id>-<date>'``, the date in ISO form.
+
+        >>> from stream_framework.verbs import Love
+        >>> import datetime
+        >>> RecentVerbAggregator().get_group(Activity(1, Love, 1, time=datetime.datetime(2013, 7, 8)))
+        '3-2013-07-08'
+        """
+        return f'{activity.verb.id}-{self._date(activity)}'
+
+
+class NotificationAggregator(RecentRankMixin, BaseAggregator):
+    """One group for each verb, object and day: "anna and 3 others loved your pin"."""
+
+    def get_group(self, activity: Activity) -> str:
+        """``'<verb id>-<object id>-<date>'``, the date in ISO form.
+
+        What the storage formats reserve in an object's id (``;`` and ``,``) is percent-encoded.
+        """
+        return f'{activity.verb.id}-{_quote(activity.object_id)}-{self._date(activity)}'
+
+
+def _quote(value: Any) -> str:
+    text = str(value)
+    if isinstance(value, str):
+        for character in '%;,':
+            text = text.replace(character, f'%{ord(character):02X}')
+    return text
+
+
+def _distinct(activities: Iterable[Activity]) -> Sequence[Activity]:
+    """The activities in ascending order of id, each once (the last given of those that share an id)."""
+    by_id = {ids.normalize_id(activity.serialization_id): activity for activity in activities}
+    return [by_id[key] for key in sorted(by_id)]
+
+
+def _copy(group: AggregatedActivity) -> AggregatedActivity:
+    duplicate = copy.copy(group)
+    duplicate.activities = list(group.activities)
+    duplicate._activity_ids = list(group._activity_ids)
+    return duplicate
+
+
+def _append(group: AggregatedActivity, activity: Activity) -> bool:
+    try:
+        group.append(activity)
+    except DuplicateActivityException:
+        return False
+    return True

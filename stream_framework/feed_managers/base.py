@@ -1,0 +1,418 @@
+"""The manager: stores what a user did, and fans it out to the feeds of everybody who follows.
+
+**What was published last wins**, in whatever order workers run the tasks. Before a removal is published, a mark
+``removed`` is set in the activity storage; adding an activity turns a mark that is there to ``added``. A task that has
+written its chunk reads the marks of its activities, and where one says the opposite of what the task did, it does the
+opposite and looks again, until both agree. Mark before publish, write before read: so whichever task runs last sees the
+mark of what was published last. Follow and unfollow do the same, with a mark for each user and target.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from typing import Any
+
+from stream_framework import tasks
+from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.feeds.base import BaseFeed, UserBaseFeed
+from stream_framework.feeds.redis import RedisFeed
+from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.base import BaseActivityStorage
+from stream_framework.utils import chunks, get_metrics_instance
+
+logger = logging.getLogger(__name__)
+
+#: How often a task whose marks keep changing while it looks does the opposite of what it did.
+RECONCILE_ATTEMPTS = 100
+
+
+class FanoutPriority:
+    """How urgent a fan-out is: which of the manager's tasks, and so which queue, it goes through."""
+
+    HIGH = 'HIGH'
+    LOW = 'LOW'
+
+
+def add_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
+    """What a fan-out of new activities does with each feed."""
+    feed.add_many(activities, batch_interface=batch_interface, trim=trim)
+
+
+def remove_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
+    """What a fan-out of removed activities does with each feed."""
+    feed.remove_many(activities, batch_interface=batch_interface, trim=trim)
+
+
+class Manager:
+    """Stores activities and fans them out; applications say who follows whom.
+
+    >>> from stream_framework.activity import Activity
+    >>> from stream_framework.feeds.memory import Feed
+    >>> from stream_framework.verbs import Love
+    >>> class UserFeed(Feed):
+    ...     key_format = 'user:%(user_id)s'
+    >>> class PinManager(Manager):
+    ...     feed_classes = {'normal': Feed}
+    ...     user_feed_class = UserFeed
+    ...     def get_user_follower_ids(self, user_id):
+    ...         return {FanoutPriority.HIGH: [1, 2, 3]}
+    >>> manager = PinManager()
+    >>> manager.get_user_feed(13).key
+    'user:13'
+
+    ``manager.add_user_activity(13, Activity(13, Love, 42))`` now reaches the feeds of 1, 2 and 3 through Celery, and
+    ``manager.get_feeds(1)['normal'][:25]`` reads one.
+    """
+
+    #: Name -> class of the feeds that every user has.
+    feed_classes: Any = dict(normal=RedisFeed)
+    #: The class of the feed of what a user did.
+    user_feed_class: Any = UserBaseFeed
+    #: How many activities are copied from the user feed of somebody who is followed.
+    follow_activity_limit: int = 5000
+    #: How many followers' feeds one task writes.
+    fanout_chunk_size: int = 100
+    #: Priority -> the task of its fan-outs.
+    priority_fanout_task: Any = {
+        FanoutPriority.HIGH: tasks.fanout_operation_hi_priority,
+        FanoutPriority.LOW: tasks.fanout_operation_low_priority,
+    }
+    #: For how long after publishing the order of adding and removing is known, in seconds.
+    operation_ttl: float = 24 * 3600
+
+    @property
+    def metrics(self) -> Any:
+        """What counts and times the manager's work."""
+        return get_metrics_instance()
+
+    def get_user_follower_ids(self, user_id: Any) -> Mapping[Any, Iterable[Any]]:
+        """Who gets what a user does: priority -> ids. The application defines it.
+
+        :param user_id: always given as a keyword
+        :returns: for each :class:`FanoutPriority` (or ``None``) any iterable of ids; an iterator is consumed once, in
+            chunks
+        """
+        raise NotImplementedError(f'{type(self).__name__} must define get_user_follower_ids(self, user_id)')
+
+    def add_user_activity(self, user_id: Any, activity: Activity) -> None:
+        """Store what a user did: in the activity storage, in the user feed, and in the feeds of all followers.
+
+        Returns when the tasks are published; writing the followers' feeds is theirs.
+        """
+        self._insert([activity])
+        self._add_to_user_feed(user_id, [activity], trim=True)
+        self._fan_out(user_id, add_operation, [[activity]])
+        self.metrics.on_activity_published()
+
+    def remove_user_activity(self, user_id: Any, activity: Activity) -> None:
+        """Take back what a user did: from the user feed, and from the feeds of all followers.
+
+        The activity storage is left alone.
+        """
+        storage = self.user_feed_class.get_activity_storage()
+        if storage is not None and storage.supports_marks:
+            storage.set_marks(self._activity_marks(storage, [activity]), 'removed', self.operation_ttl)
+        self.get_user_feed(user_id).remove(activity)
+        self._fan_out(user_id, remove_operation, [[activity]])
+        self.metrics.on_activity_removed()
+
+    def update_user_activities(self, activities: Iterable[Activity]) -> None:
+        """Store activities anew, under the ids that they have; feeds that refer to them show the new state.
+
+        Feeds that hold whole activities (notification feeds, everything on Cassandra) keep what they were given.
+        """
+        self.user_feed_class.insert_activities(list(activities))
+
+    def update_user_activity(self, activity: Activity) -> None:
+        """:meth:`update_user_activities` for one."""
+        self.update_user_activities([activity])
+
+    def get_feeds(self, user_id: Any) -> dict[str, Any]:
+        """Name -> feed, for one user."""
+        return {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
+
+    def get_user_feed(self, user_id: Any) -> Any:
+        """The feed of what a user did."""
+        return self.user_feed_class(user_id)
+
+    def follow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
+        """:meth:`follow_many_users` for one."""
+        self.follow_many_users(user_id, [target_user_id], async_)
+
+    def follow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
+        """Copy the newest activities of those who are followed into a user's feeds.
+
+        :param async_: through Celery, or at once
+        """
+        target_ids = list(target_ids)
+        if not target_ids:
+            return
+        self._mark_follows(user_id, target_ids, 'followed', existing=True)
+        if async_:
+            tasks.follow_many.delay(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
+        else:
+            tasks.follow_many(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
+
+    def unfollow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
+        """:meth:`unfollow_many_users` for one."""
+        self.unfollow_many_users(user_id, [target_user_id], async_)
+
+    def unfollow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
+        """Remove what these users did from a user's feeds.
+
+        :param async_: through Celery, or at once
+        """
+        target_ids = list(target_ids)
+        if not target_ids:
+            return
+        self._mark_follows(user_id, target_ids, 'unfollowed', existing=False)
+        if async_:
+            tasks.unfollow_many.delay(self, user_id, target_ids)
+        else:
+            tasks.unfollow_many(self, user_id, target_ids)
+
+    def follow_feed(self, feed: Any, source_feed: Any) -> Any:
+        """Copy the newest ``follow_activity_limit`` activities of one feed into another."""
+        activities = source_feed[: self.follow_activity_limit]
+        if activities:
+            with feed.get_timeline_batch_interface() as batch_interface:
+                feed.add_many(activities, batch_interface=batch_interface)
+        return activities
+
+    def unfollow_feed(self, feed: Any, source_feed: Any) -> Any:
+        """Remove the activities of one feed from another."""
+        activities = source_feed[:]
+        return feed.remove_many(activities)
+
+    def apply_follow(self, user_id: Any, target_ids: Iterable[Any], follow_limit: int | None = None) -> None:
+        """What following does, now, in this process; the task ``follow_many`` calls it."""
+        limit = self.follow_activity_limit if follow_limit is None else follow_limit
+        self._reconcile_follows(user_id, list(target_ids), 'followed', limit)
+
+    def apply_unfollow(self, user_id: Any, source_ids: Iterable[Any]) -> None:
+        """What unfollowing does, now, in this process; the task ``unfollow_many`` calls it."""
+        self._reconcile_follows(user_id, list(source_ids), 'unfollowed', self.follow_activity_limit)
+
+    def get_fanout_task(self, priority: Any = None, feed_class: Any = None) -> Any:
+        """The task that fans out with this priority; falsy for none."""
+        return self.priority_fanout_task.get(priority, tasks.fanout_operation)
+
+    def create_fanout_tasks(
+        self,
+        follower_ids: Iterable[Any],
+        feed_class: Any,
+        operation: Callable[..., Any],
+        operation_kwargs: Any = None,
+        fanout_priority: Any = None,
+    ) -> list[Any]:
+        """Publish one task for each ``fanout_chunk_size`` followers.
+
+        :returns: what publishing each of them returned
+        """
+        task = self.get_fanout_task(fanout_priority, feed_class=feed_class)
+        if not task:
+            return []
+        return [
+            task.delay(
+                feed_manager=self,
+                feed_class=feed_class,
+                user_ids=list(user_ids),
+                operation=operation,
+                operation_kwargs=operation_kwargs,
+            )
+            for user_ids in chunks(follower_ids, self.fanout_chunk_size)
+        ]
+
+    def fanout(
+        self, user_ids: Iterable[Any], feed_class: Any, operation: Callable[..., Any], operation_kwargs: Any
+    ) -> None:
+        """Apply an operation to the feeds of some users, as one batch; what a fan-out task does.
+
+        :param operation: called with each feed and ``operation_kwargs``, which has ``batch_interface`` besides
+        """
+        kwargs = dict(operation_kwargs or {})
+        activities = kwargs.get('activities')
+        user_ids = list(user_ids)
+        with self.metrics.fanout_timer(feed_class):
+            self._operate(user_ids, feed_class, operation, kwargs)
+            if operation in (add_operation, remove_operation) and activities:
+                self._reconcile(user_ids, feed_class, operation, kwargs)
+        count = len(activities) if isinstance(activities, Sized) else 1
+        self.metrics.on_fanout(feed_class, operation, count * len(user_ids))
+
+    def batch_import(
+        self, user_id: Any, activities: Iterable[Activity], fanout: bool = True, chunk_size: int = 500
+    ) -> None:
+        """Store many activities of one user at once.
+
+        :param fanout: whether the followers' feeds get them too
+        :param chunk_size: how many activities are written, and travel in a task, at a time
+        :raises ValueError: if any of them is another actor's; nothing is stored then
+        """
+        activities = list(activities)
+        for activity in activities:
+            if activity.actor_id != user_id:
+                raise ValueError(
+                    f'{activity!r} is of actor {activity.actor_id!r}: batch_import of user {user_id!r} takes only '
+                    "this user's own activities"
+                )
+        if not activities:
+            return
+        parts = [list(part) for part in chunks(activities, chunk_size)]
+        for part in parts:
+            self._insert(part)
+            self._add_to_user_feed(user_id, part, trim=False)
+        if fanout:
+            self._fan_out(user_id, add_operation, parts)
+
+    def _insert(self, activities: list[Activity]) -> None:
+        storage = self.user_feed_class.get_activity_storage()
+        if storage is not None and storage.supports_marks:
+            names = self._activity_marks(storage, activities)
+            self.user_feed_class.insert_activities(activities, turn_marks=(names, 'added', self.operation_ttl))
+        else:
+            self.user_feed_class.insert_activities(activities)
+
+    def _add_to_user_feed(self, user_id: Any, activities: list[Activity], trim: bool) -> None:
+        # In a batch, since outside one the feed would store the activities a second time.
+        user_feed = self.get_user_feed(user_id)
+        with user_feed.get_timeline_batch_interface() as batch_interface:
+            user_feed.add_many(activities, batch_interface=batch_interface, trim=trim)
+
+    def _fan_out(self, user_id: Any, operation: Callable[..., Any], parts: list[list[Activity]]) -> None:
+        kwargs = [{'activities': part, 'trim': True} for part in parts]
+        for priority, follower_ids in self.get_user_follower_ids(user_id=user_id).items():
+            for some_ids in self._pieces(follower_ids):
+                for operation_kwargs in kwargs:
+                    for feed_class in self.feed_classes.values():
+                        self.create_fanout_tasks(
+                            some_ids,
+                            feed_class,
+                            operation,
+                            operation_kwargs=operation_kwargs,
+                            fanout_priority=priority,
+                        )
+
+    def _pieces(self, follower_ids: Iterable[Any]) -> Iterator[Iterable[Any]]:
+        # What has a length can be gone through once for each feed class; an iterator can't, so it comes in chunks.
+        if isinstance(follower_ids, Sized):
+            yield follower_ids
+        else:
+            yield from chunks(follower_ids, self.fanout_chunk_size)
+
+    def _operate(self, user_ids: list[Any], feed_class: Any, operation: Callable[..., Any], kwargs: Any) -> None:
+        if not user_ids:
+            return
+        timeline_storage = feed_class.get_timeline_storage()
+        with timeline_storage.get_batch_interface() as batch_interface:
+            kwargs = {**kwargs, 'batch_interface': batch_interface}
+            for user_id in user_ids:
+                feed = feed_class(user_id)
+                feed.timeline_storage = timeline_storage
+                operation(feed, **kwargs)
+
+    def _reconcile(self, user_ids: list[Any], feed_class: Any, operation: Callable[..., Any], kwargs: Any) -> None:
+        storage = self.user_feed_class.get_activity_storage()
+        if storage is None or not storage.supports_marks:
+            return
+        activities = list(kwargs['activities'])
+        names = self._activity_marks(storage, activities)
+        done = [operation] * len(activities)
+        for _ in range(RECONCILE_ATTEMPTS):
+            wanted = [_OPERATIONS.get(mark) for mark in storage.get_marks(names)]
+            opposite = [i for i, operation in enumerate(wanted) if operation is not None and operation is not done[i]]
+            if not opposite:
+                return
+            for other in (remove_operation, add_operation):
+                if some := [activities[i] for i in opposite if wanted[i] is other]:
+                    self._operate(user_ids, feed_class, other, {**kwargs, 'activities': some})
+            for i in opposite:
+                done[i] = wanted[i] or done[i]
+
+    def _activity_marks(self, storage: BaseActivityStorage, activities: Iterable[Any]) -> list[str]:
+        return [f'{self._marks_prefix}:{activity_id}' for activity_id in storage.activities_to_ids(activities)]
+
+    def _follow_marks(self, user_id: Any, target_ids: list[Any]) -> list[str]:
+        return [f'{self._marks_prefix}:{user_id!r}>{target_id!r}' for target_id in target_ids]
+
+    @functools.cached_property
+    def _marks_prefix(self) -> str:
+        # Two managers that share an activity storage don't share the order of their operations.
+        name = f'{type(self).__module__}.{type(self).__qualname__}'
+        return 'stream:published:' + hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
+
+    def _mark_follows(self, user_id: Any, target_ids: list[Any], value: str, existing: bool) -> None:
+        storage = self.user_feed_class.get_activity_storage()
+        if storage is not None and storage.supports_marks:
+            storage.set_marks(self._follow_marks(user_id, target_ids), value, self.operation_ttl, existing=existing)
+
+    def _reconcile_follows(self, user_id: Any, target_ids: list[Any], state: str, limit: int) -> None:
+        storage = self.user_feed_class.get_activity_storage()
+        done = dict.fromkeys(target_ids, state)
+        todo = {state: list(done)}
+        for _ in range(RECONCILE_ATTEMPTS):
+            if todo.get('followed'):
+                self._follow_now(user_id, todo['followed'], limit)
+            if todo.get('unfollowed'):
+                self._unfollow_now(user_id, todo['unfollowed'])
+            if storage is None or not storage.supports_marks:
+                return
+            todo = {}
+            marks = storage.get_marks(self._follow_marks(user_id, list(done)))
+            for target_id, mark in zip(done, marks, strict=True):
+                if mark is not None and mark != done[target_id]:
+                    todo.setdefault(mark, []).append(target_id)
+                    done[target_id] = mark
+            if not todo:
+                return
+
+    def _follow_now(self, user_id: Any, target_ids: list[Any], limit: int) -> None:
+        feeds = self.get_feeds(user_id).values()
+        # Flat feeds take references as they are; looking the activities up is for those that look at them.
+        rehydrate = not all(_takes_references(feed) for feed in feeds)
+        activities = self._newest(target_ids, limit, rehydrate)
+        if not activities:
+            return
+        for feed in feeds:
+            with feed.get_timeline_batch_interface() as batch_interface:
+                feed.add_many(activities, batch_interface=batch_interface)
+
+    def _newest(self, target_ids: list[Any], limit: int, rehydrate: bool) -> list[Any]:
+        sources = [self.get_user_feed(target_id) for target_id in target_ids]
+        if not sources:
+            return []
+        source = sources[0]
+        if type(source).get_activity_slice is not BaseFeed.get_activity_slice:
+            return [activity for source in sources for activity in source[:limit]]
+        storage = source.timeline_storage
+        snapshots = storage.read_newest([source.key for source in sources], limit)
+        found = [storage.load_entry(snapshot.key, entry) for snapshot in snapshots for entry in snapshot.entries]
+        if rehydrate and source.needs_hydration(found):
+            found = source.hydrate_activities(found)
+        return found
+
+    def _unfollow_now(self, user_id: Any, source_ids: list[Any]) -> None:
+        sources = set(source_ids)
+        for feed in self.get_feeds(user_id).values():
+            activities = []
+            for item in feed[: feed.max_length]:
+                of_item = item.activities if isinstance(item, AggregatedActivity) else [item]
+                activities += [activity for activity in of_item if activity.actor_id in sources]
+            if activities:
+                with feed.get_timeline_batch_interface() as batch_interface:
+                    feed.remove_many(activities, batch_interface=batch_interface)
+
+
+#: What each mark of an activity says should have been done.
+_OPERATIONS: dict[str | None, Callable[..., Any]] = {'added': add_operation, 'removed': remove_operation}
+
+
+def _takes_references(feed: Any) -> bool:
+    return (
+        type(feed).add_many is BaseFeed.add_many
+        and type(feed).on_update_feed is BaseFeed.on_update_feed
+        and feed.timeline_serializer is SimpleTimelineSerializer
+    )

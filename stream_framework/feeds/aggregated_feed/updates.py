@@ -1,0 +1,279 @@
+"""How groups change: read, merge, write only if what was read is still there, or else try again.
+
+Many feeds (the followers in one chunk of a fan-out) are read in one go and written in one go. Only what a change touches
+is looked at: of the newest groups, those that a new activity belongs to are parsed, the rest are compared as they are;
+activities are looked up only to find the last one that is left in a group that shrinks.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.aggregators.base import BaseAggregator
+from stream_framework.exceptions import UpdateConflictError
+from stream_framework.storage.base import Change, Snapshot, iter_parts
+
+#: How many feeds are read, and then written, at a time: bounds memory and what is in flight.
+FEEDS_AT_A_TIME = 250
+#: How often a feed that others keep changing is tried before giving up.
+ATTEMPTS = 200
+#: The longest wait between two attempts, in seconds.
+LONGEST_WAIT = 0.1
+
+
+@dataclass(slots=True)
+class Update:
+    """What is to happen to one feed, and after :func:`run` what came of it."""
+
+    feed: Any
+    added: Sequence[Activity] = ()
+    removed: Sequence[int] = ()
+    trim: bool = True
+    #: The newest groups as the caller knows them.
+    hint: list[AggregatedActivity] | None = None
+    #: The groups that the feed has got, ranked.
+    result: list[AggregatedActivity] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A group of the feed: as it is stored, as it was read, and as it is going to be (``None``: gone)."""
+
+    entry: tuple[Any, Any]
+    old: AggregatedActivity
+    now: AggregatedActivity | None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """One attempt to change one feed."""
+
+    update: Update
+    snapshot: Snapshot
+    slots: list[_Slot] = field(default_factory=list)
+    change: Change | None = None
+    to_remove: list[AggregatedActivity] = field(default_factory=list)
+    to_add: list[AggregatedActivity] = field(default_factory=list)
+
+
+def run(updates: Sequence[Update]) -> None:
+    """Change feeds, one step for each feed, and tell each feed what came of it.
+
+    Several updates of one feed become one. A bounded number of round trips for every 250 feeds: one to read, one to
+    write; one more to look activities up where something is removed; two more for those that another writer has
+    changed in between, again and again.
+
+    :raises UpdateConflictError: if a feed was changed in between 200 times; the others are written
+    """
+    by_kind: dict[type, dict[str, Update]] = {}
+    for update in updates:
+        feeds = by_kind.setdefault(type(update.feed), {})
+        key = update.feed.key
+        feeds[key] = _joined(feeds[key], update) if key in feeds else update
+    for feeds in by_kind.values():
+        for part in iter_parts(list(feeds.values()), FEEDS_AT_A_TIME):
+            _run_part(part)
+
+
+def _joined(first: Update, second: Update) -> Update:
+    # What is said last of an activity is what holds.
+    to_id = first.feed.timeline_storage.activity_to_id
+    adds = {to_id(activity): activity for activity in first.added}
+    removes = dict.fromkeys(first.removed)
+    for activity in second.added:
+        adds[to_id(activity)] = activity
+        removes.pop(to_id(activity), None)
+    for activity_id in second.removed:
+        removes[activity_id] = None
+        adds.pop(activity_id, None)
+    return Update(first.feed, list(adds.values()), list(removes), first.trim or second.trim)
+
+
+def _run_part(updates: Sequence[Update]) -> None:
+    storage = updates[0].feed.timeline_storage
+    pending = list(updates)
+    for attempt in range(ATTEMPTS):
+        plans = _plans(storage, pending, first=attempt == 0)
+        by_change = {id(plan.change): plan for plan in plans if plan.change is not None}
+        changes = [plan.change for plan in plans if plan.change is not None]
+        refused = {id(change) for change in (storage.apply_changes(changes) if changes else ())}
+        for plan in plans:
+            if id(plan.change) not in refused:
+                _finish(plan)
+        pending = [by_change[number].update for number in refused]
+        if not pending:
+            return
+        # Of the writers that met, one got through: the others wait for a random while, longer each time.
+        time.sleep(random.random() * min(LONGEST_WAIT, 0.001 * 2 ** min(attempt, 10)))
+    raise UpdateConflictError(
+        f'feed {pending[0].feed.key!r}{f" and {len(pending) - 1} more" if len(pending) > 1 else ""}: other writers '
+        f'changed it during each of {ATTEMPTS} attempts; run the same work again'
+    )
+
+
+def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
+    plans: list[_Plan] = []
+    unread: list[Update] = []
+    for update in updates:
+        if first and update.hint is not None and not update.feed.guard_updates and not update.removed:
+            plans.append(_hinted(storage, update))
+        else:
+            unread.append(update)
+    for length, group in _by_length(unread):
+        snapshots = storage.read_newest([update.feed.key for update in group], length)
+        for update, snapshot in zip(group, snapshots, strict=True):
+            plans.append(_Plan(update, snapshot, _slots(storage, update, snapshot)))
+    _hydrate(plans)
+    for plan in plans:
+        _shrink(plan)
+    for plan in plans:
+        _grow(plan)
+    return plans
+
+
+def _by_length(updates: Iterable[Update]) -> list[tuple[int, list[Update]]]:
+    # An activity to be removed may be in any group that the feed shows, one to be added joins only the newest.
+    groups: dict[int, list[Update]] = {}
+    for update in updates:
+        feed = update.feed
+        length = max(feed.max_length, feed.merge_max_length) if update.removed else feed.merge_max_length
+        groups.setdefault(length, []).append(update)
+    return list(groups.items())
+
+
+def _hinted(storage: Any, update: Update) -> _Plan:
+    groups = update.hint or []
+    data = storage.serialize_activities(groups)
+    snapshot = Snapshot(update.feed.key, list(data.items()))
+    slots = [_Slot(entry, group, group) for entry, group in zip(data.items(), groups, strict=True)]
+    return _Plan(update, snapshot, slots)
+
+
+def _slots(storage: Any, update: Update, snapshot: Snapshot) -> list[_Slot]:
+    """The groups that the update may touch."""
+    names: set[str] | None = None
+    if not update.removed and not _looks_at_all(update.feed):
+        aggregator = update.feed.get_aggregator()
+        names = {aggregator._group_name(activity) for activity in update.added}
+    slots = []
+    for entry in snapshot.entries:
+        name = None if names is None else storage.peek_group(entry)
+        if names is None or name is None or name in names:
+            group = storage.load_entry(snapshot.key, entry)
+            slots.append(_Slot(entry, group, group))
+    return slots
+
+
+def _looks_at_all(feed: Any) -> bool:
+    # An application's own way of merging may look at any group, whole.
+    aggregator, group = feed.aggregator_class, feed.aggregated_activity_class
+    return (
+        aggregator.merge is not BaseAggregator.merge
+        or aggregator.group_activities is not BaseAggregator.group_activities
+        or group.append is not AggregatedActivity.append
+        or group.contains is not AggregatedActivity.contains
+    )
+
+
+def _hydrate(plans: Sequence[_Plan]) -> None:
+    """Look up the activities that the groups which an update needs whole refer to, in one go."""
+    incomplete: list[AggregatedActivity] = []
+    for plan in plans:
+        removed = set(plan.update.removed)
+        everything = _looks_at_all(plan.update.feed)
+        for slot in plan.slots:
+            if slot.old.dehydrated and (everything or not removed.isdisjoint(slot.old.activity_ids)):
+                incomplete.append(slot.old)
+    if not incomplete:
+        return
+    feed = plans[0].update.feed
+    wanted = [activity_id for group in incomplete for activity_id in group.activity_ids]
+    whole = feed.activity_storage.get_map(wanted)
+    for group in incomplete:
+        # Ids are kept beside: an activity that is gone from the storage can still be taken out of its group.
+        kept = list(group._activity_ids)
+        group.get_hydrated(whole)
+        group._activity_ids = kept
+
+
+def _shrink(plan: _Plan) -> None:
+    removed = set(plan.update.removed)
+    for slot in plan.slots if removed else ():
+        group = slot.old
+        stored = group._activity_ids or group.activity_ids
+        if removed.isdisjoint(stored):
+            continue
+        left = [activity for activity in group.activities if activity.serialization_id not in removed]
+        if not left:
+            slot.now = None
+            continue
+        slot.now = copy.copy(group)
+        slot.now.activities = sorted(left)
+        slot.now._activity_ids = []
+        slot.now.updated_at = slot.now.last_activity.time
+    for slot in plan.slots:
+        if not slot.old.dehydrated:
+            slot.old._activity_ids = []
+    # What an application's own way of merging would find empty is left as it is.
+    plan.slots = [slot for slot in plan.slots if slot.now is None or len(slot.now)]
+
+
+def _grow(plan: _Plan) -> None:
+    update, feed = plan.update, plan.update.feed
+    aggregator = feed.get_aggregator()
+    new: list[AggregatedActivity] = []
+    current = [slot.now for slot in plan.slots[: feed.merge_max_length] if slot.now is not None]
+    grown: dict[int, AggregatedActivity] = {}
+    deleted: list[AggregatedActivity] = []
+    if update.added:
+        new, merged, deleted = aggregator.merge(current, update.added)
+        grown = {id(old): updated for old, updated in merged}
+    changed, gone = [], []
+    for slot in plan.slots:
+        now = slot.now
+        if now is not None:
+            now = grown.get(id(now), now)
+        if now is None or any(now is group for group in deleted):
+            gone.append(slot.old)
+        elif now is not slot.old:
+            changed.append((slot.old, now))
+    if new or changed or gone:
+        _write(plan, aggregator, new, changed, gone)
+
+
+def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> None:
+    update, feed = plan.update, plan.update.feed
+    storage = feed.timeline_storage
+    with feed.collect() as (to_remove, to_add):
+        update.result = aggregator.rank(feed._update_from_diff(new, changed, gone))
+    entries = {id(slot.old): slot.entry for slot in plan.slots}
+    plan.to_remove, plan.to_add = to_remove, to_add
+    plan.change = Change(
+        feed.key,
+        snapshot=plan.snapshot if feed.guard_updates else None,
+        removed=[entries.get(id(group)) or (storage.activity_to_id(group), None) for group in to_remove],
+        added=storage.serialize_activities(to_add),
+        creates=bool(new),
+        trim_length=feed.max_length if feed._trim_rides(update.trim) else None,
+    )
+    feed.plan_marks(plan.change, new, changed, gone)
+
+
+def _finish(plan: _Plan) -> None:
+    feed = plan.update.feed
+    if plan.change is not None:
+        feed._written(plan.to_add, plan.to_remove, None, plan.update.trim and plan.change.trim_length is None)
+
+
+def mark_ids(group: AggregatedActivity) -> tuple[str, ...]:
+    """The ids that a group may be marked under: its own, and the one that 1.4.0 would have used."""
+    own = group.serialization_id
+    legacy = ids.legacy_group_id(int(own))
+    return (own,) if legacy is None else (own, ids.format_group_id(legacy))

@@ -1,0 +1,409 @@
+"""What every feed can do; the classes for a backend only name storages."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import random
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NoReturn
+
+from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
+from stream_framework.serializers.base import BaseSerializer
+from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.base import FILTERS, ORDERINGS, BaseActivityStorage, BaseBatch, BaseTimelineStorage
+
+
+class _MadeOnFirstUse:
+    """A storage of a feed, made when it is first asked for: a fan-out makes many feeds and shares one storage."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, feed: Any, owner: type | None = None) -> Any:
+        if feed is None:
+            return self
+        storage = feed.__dict__[self.name] = getattr(feed, self.method)()
+        return storage
+
+
+class BaseFeed:
+    """A list of activities, newest first, that belongs to a user.
+
+    Writing goes to a timeline, which holds references, and to an activity storage, which holds each activity once for
+    all feeds; reading puts them together. Only slices are read: ``feed[:25]``.
+
+    :param user_id: whose feed: whatever ``key_format`` can format
+
+    >>> from stream_framework.feeds.memory import Feed
+    >>> from stream_framework.verbs import Love
+    >>> feed = Feed('a doctest')
+    >>> feed.add(Activity(1, Love, 100))
+    1
+    >>> feed[:5]
+    [<Activity: 1 loved 100>]
+    >>> feed.delete()
+    """
+
+    #: The key that the feed is stored under; ``%(user_id)s`` is filled in.
+    key_format: str = 'feed_%(user_id)s'
+    #: How many activities the feed keeps.
+    max_length: int = 100
+    #: What the feed holds.
+    activity_class: type[Activity] = Activity
+    #: Where whole activities are; ``None`` where the timeline itself holds them.
+    activity_storage_class: type[BaseActivityStorage] | None = BaseActivityStorage
+    #: Where the timeline is.
+    timeline_storage_class: type[BaseTimelineStorage] = BaseTimelineStorage
+    #: How the activity storage writes an activity.
+    activity_serializer: Any = BaseSerializer
+    #: How the timeline writes an entry.
+    timeline_serializer: Any = SimpleTimelineSerializer
+    #: How likely a write trims the feed to ``max_length``; 0 or less: never. Where trimming is free, as on Redis, any
+    #: other value trims with every write.
+    trim_chance: float = 0.01
+    #: Whether :meth:`filter` works.
+    filtering_supported: bool = False
+    #: Whether :meth:`order_by` works.
+    ordering_supported: bool = False
+
+    timeline_storage: Any = _MadeOnFirstUse('get_timeline_storage')
+    activity_storage: Any = _MadeOnFirstUse('get_activity_storage')
+
+    _filter_kwargs: ClassVar[Mapping[str, Any]] = {}
+    _ordering_args: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, user_id: Any) -> None:
+        self.user_id = user_id
+        self.key = self.key_format % {'user_id': user_id}
+
+    @classmethod
+    def get_timeline_storage_options(cls) -> dict[str, Any]:
+        """The keywords that the timeline storage is made with."""
+        return {'serializer_class': cls.timeline_serializer, 'activity_class': cls.activity_class}
+
+    @classmethod
+    def get_timeline_storage(cls) -> Any:
+        """A new timeline storage."""
+        return cls.timeline_storage_class(**cls.get_timeline_storage_options())
+
+    @classmethod
+    def get_activity_storage(cls) -> Any:
+        """A new activity storage, ``None`` where the class has none."""
+        if cls.activity_storage_class is None:
+            return None
+        return cls.activity_storage_class(serializer_class=cls.activity_serializer, activity_class=cls.activity_class)
+
+    @classmethod
+    def insert_activities(cls, activities: Iterable[Activity], **kwargs: Any) -> None:
+        """Store whole activities, for all feeds to refer to; no feed shows them by that alone."""
+        storage = cls.get_activity_storage()
+        if storage is not None:
+            storage.add_many(activities, **kwargs)
+
+    @classmethod
+    def insert_activity(cls, activity: Activity, **kwargs: Any) -> None:
+        """Store one whole activity."""
+        cls.insert_activities([activity], **kwargs)
+
+    @classmethod
+    def remove_activity(cls, activity: Any, **kwargs: Any) -> None:
+        """Remove a whole activity, given itself or by its id, from the activity storage: all feeds skip it then."""
+        storage = cls.get_activity_storage()
+        if storage is not None:
+            storage.remove(activity, **kwargs)
+
+    @classmethod
+    def get_timeline_batch_interface(cls) -> Any:
+        """A context manager: what is done with it as ``batch_interface`` is sent in few round trips when it ends."""
+        return cls.get_timeline_storage().get_batch_interface()
+
+    @classmethod
+    def flush(cls) -> None:
+        """Delete all feeds of this class, and everything that is in its activity storage."""
+        storage = cls.get_activity_storage()
+        if storage is not None:
+            storage.flush()
+        timeline_storage = cls.get_timeline_storage()
+        timeline_storage.flush(pattern=_key_pattern(cls.key_format))
+
+    def add(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add one activity; see :meth:`add_many`."""
+        return self.add_many([activity], *args, **kwargs)
+
+    def add_many(
+        self, activities: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Add activities; those that are there already change nothing.
+
+        Outside a batch the activities go into the activity storage as well.
+
+        :param activities: instances of ``activity_class``
+        :param batch_interface: queue instead, see :meth:`get_timeline_batch_interface`
+        :param trim: trim to ``max_length`` with probability ``trim_chance``
+        :returns: how many were new, where the storage can tell
+        :raises ValueError: for anything that is no activity of this feed's class
+        """
+        activities = self._checked(activities)
+        if batch_interface is None:
+            self._store(activities)
+        else:
+            kwargs['batch_interface'] = batch_interface
+        if rides := self._trim_rides(trim):
+            kwargs['trim_length'] = self.max_length
+        added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
+        self._written(activities, [], batch_interface, trim and not rides)
+        return added
+
+    def remove(self, activity_id: Any, *args: Any, **kwargs: Any) -> Any:
+        """Remove one activity; see :meth:`remove_many`."""
+        return self.remove_many([activity_id], *args, **kwargs)
+
+    def remove_many(
+        self, activity_ids: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Remove activities, given themselves or by their ids; those that aren't there are no error.
+
+        The activity storage is left alone, since other feeds refer to it.
+
+        :param batch_interface: queue instead
+        :param trim: trim to ``max_length`` with probability ``trim_chance``
+        :returns: how many were there, where the storage can tell
+        """
+        activity_ids = _as_list(activity_ids)
+        if batch_interface is not None:
+            kwargs['batch_interface'] = batch_interface
+        if rides := self._trim_rides(trim):
+            kwargs['trim_length'] = self.max_length
+        removed = self.timeline_storage.remove_many(self.key, activity_ids, *args, **kwargs)
+        self._written([], activity_ids, batch_interface, trim and not rides)
+        return removed
+
+    def on_update_feed(self, new: Any, deleted: Any) -> None:
+        """Called after each write with what came and what went; a hook for subclasses."""
+
+    def trim(self, length: int | None = None) -> Any:
+        """Keep the newest ``length``; ``None`` or 0 means ``max_length``."""
+        return self.timeline_storage.trim(self.key, length or self.max_length)
+
+    def count(self) -> int:
+        """How many entries the timeline has, filters aside."""
+        return self.timeline_storage.count(self.key)
+
+    __len__ = count
+
+    def delete(self) -> Any:
+        """Delete the feed; activities stay in the activity storage."""
+        return self.timeline_storage.delete(self.key)
+
+    def index_of(self, activity_or_id: Any) -> int:
+        """The position of an activity, 0 for the newest.
+
+        :raises ValueError: if it isn't there
+        """
+        return self.timeline_storage.index_of(self.key, activity_or_id)
+
+    def __getitem__(self, item: slice | int) -> list[Any]:
+        """``feed[a:b]``, newest first; ``feed[i]`` is a list of at most one.
+
+        :raises ValueError: for a negative index, or a step
+        :raises TypeError: for an index that is neither int nor slice of ints
+        """
+        if isinstance(item, slice):
+            if item.step not in (None, 1):
+                raise ValueError(f'feed {self.key!r} is read in slices without a step, not {item!r}')
+            start, stop = _position(item.start), _position(item.stop)
+        else:
+            start = _position(item)
+            if start is None:
+                raise TypeError(f'feed {self.key!r} is read by feed[a:b] or feed[i], not by feed[None]')
+            stop = start + 1
+        if stop is not None and stop <= (start or 0):
+            return []
+        return self.get_activity_slice(start, stop)
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f'feed {self.key!r} can not be iterated over, it may be very long: read a slice, feed[:25]')
+
+    def get_activity_slice(self, start: int | None = None, stop: int | None = None, rehydrate: bool = True) -> list[Any]:
+        """The activities at the positions from ``start`` up to, not including, ``stop``.
+
+        A position whose activity has left the activity storage is skipped, and the read goes on behind ``stop`` until
+        as many as asked for are found, or the feed ends: a short page means the end.
+
+        :param rehydrate: ``False`` returns references as they are in the timeline
+        """
+        found = self._read(start, stop)
+        if not rehydrate or not self.needs_hydration(found):
+            return found
+        hydrated = self.hydrate_activities(found)
+        if stop is None:
+            return hydrated
+        wanted = stop - (start or 0)
+        step = wanted
+        while len(hydrated) < wanted and len(found) == step:
+            start, step = stop, max(wanted - len(hydrated), 25)
+            stop = start + step
+            found = self._read(start, stop)
+            hydrated += self.hydrate_activities(found)
+        return hydrated[:wanted]
+
+    def needs_hydration(self, activities: Iterable[Any]) -> bool:
+        """Whether any of these is only a reference."""
+        return any(activity.dehydrated for activity in activities)
+
+    def hydrate_activities(self, activities: Iterable[Any]) -> list[Any]:
+        """References, or groups of them, with the whole activities in their places; one round trip.
+
+        Those whose activity is gone are left out.
+        """
+        activities = list(activities)
+        wanted = [key for activity in activities if activity.dehydrated for key in activity._activity_ids]
+        whole = self.activity_storage.get_map(wanted)
+        hydrated: list[Any] = []
+        for activity in activities:
+            if not activity.dehydrated:
+                hydrated.append(activity)
+            elif isinstance(activity, AggregatedActivity):
+                group = activity.get_hydrated(whole)
+                if group.activities:
+                    hydrated.append(group)
+            elif activity.serialization_id in whole:
+                hydrated.append(activity.get_hydrated(whole))
+        return hydrated
+
+    def filter(self, **kwargs: Any) -> Any:
+        """A copy of the feed that shows only part of it; filters add up.
+
+        :param kwargs: ``activity_id__gt``, ``activity_id__gte``, ``activity_id__lt``, ``activity_id__lte`` -> an id
+        :raises ValueError: for another filter, or a value that is no id
+        :raises TypeError: for a feed whose storage can't filter
+
+        >>> from stream_framework.feeds.memory import Feed
+        >>> Feed('a doctest').filter(activity_id__lt=13732667550000000000042003)[:25]
+        []
+        """
+        if not self.filtering_supported:
+            raise TypeError(f'{type(self).__name__} does not support filtering')
+        self.timeline_storage.bounds(kwargs)
+        filtered = copy.copy(self)
+        filtered._filter_kwargs = _both(self._filter_kwargs, kwargs, self.timeline_storage)  # type: ignore[misc]
+        return filtered
+
+    def order_by(self, *args: str) -> Any:
+        """A copy of the feed in another order.
+
+        :param args: ``'activity_id'`` for oldest first, ``'-activity_id'`` for newest first
+        :raises ValueError: for another order
+        :raises TypeError: for a feed whose storage can't order
+        """
+        if not self.ordering_supported:
+            raise TypeError(f'{type(self).__name__} does not support ordering')
+        self.timeline_storage.ascends(args)
+        ordered = copy.copy(self)
+        ordered._ordering_args = args  # type: ignore[misc]
+        return ordered
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__}: {self.key}>'
+
+    def _read(self, start: int | None, stop: int | None) -> list[Any]:
+        return self.timeline_storage.get_slice(
+            self.key, start, stop, filter_kwargs=self._filter_kwargs, ordering_args=self._ordering_args
+        )
+
+    def _checked(self, activities: Any) -> Any:
+        activities = _as_list(activities)
+        for activity in activities:
+            if not _fits(type(activity), self.activity_class):
+                raise ValueError(
+                    f'feed {self.key!r} holds {self.activity_class.__name__}, not {type(activity).__name__}: '
+                    f'{activity!r} can not be added. (A subclass fits unless it overrides serialization_id.)'
+                )
+        return activities
+
+    def _store(self, activities: Any) -> None:
+        if self.activity_storage_class is not None:
+            whole = [activity for activity in activities if not activity.dehydrated]
+            if whole:
+                self.insert_activities(whole)
+
+    def _trim_rides(self, trim: bool) -> bool:
+        # A subclass that trims in its own way is asked to, instead.
+        return (
+            trim
+            and self.trim_chance > 0
+            and self.timeline_storage.trims_on_write
+            and type(self).trim is BaseFeed.trim
+        )
+
+    def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:
+        hook = type(self).on_update_feed is not BaseFeed.on_update_feed
+        trim = trim and random.random() < self.trim_chance
+        if isinstance(batch_interface, BaseBatch):
+            if trim:
+                batch_interface.after(self.trim)
+            if hook:
+                batch_interface.after(functools.partial(self.on_update_feed, new, deleted))
+            return
+        if trim:
+            self.trim()
+        if hook:
+            self.on_update_feed(new, deleted)
+
+
+class UserBaseFeed(BaseFeed):
+    """What one user did: where follow, unfollow and imports take activities from."""
+
+    key_format = 'user_feed:%(user_id)s'
+    max_length = 10**6
+
+
+def _as_list(values: Any) -> Any:
+    if isinstance(values, (BaseActivity, str, bytes)):
+        raise TypeError(f'{values!r}: give a list of activities')
+    return values if isinstance(values, (list, tuple)) else list(values)
+
+
+def _position(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int):
+        raise TypeError(f'{value!r} is no position in a feed: feeds are read by slices of ints, feed[0:25]')
+    if value < 0:
+        raise ValueError(f'{value} is no position in a feed: feeds are read from the start, by positions of 0 or more')
+    return int(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _fits(given: type, wanted: type) -> bool:
+    if given is wanted:
+        return True
+    if issubclass(given, DehydratedActivity):
+        # References, as a timeline gave them: all that following needs of a flat feed's activities.
+        return True
+    return issubclass(given, wanted) and getattr(given, 'serialization_id', 0) is getattr(wanted, 'serialization_id', 1)
+
+
+def _both(old: Mapping[str, Any], new: Mapping[str, Any], storage: Any) -> dict[str, Any]:
+    """Filters that let pass what both let pass."""
+    both = dict(old)
+    for name, value in new.items():
+        if name in both:
+            stricter = max if '__g' in name else min
+            both[name] = stricter(both[name], value, key=lambda item: storage.order(storage.activity_to_id(item)))
+        else:
+            both[name] = value
+    return both
+
+
+def _key_pattern(key_format: str) -> str:
+    literal = re.sub(r'([*?\[\]\\])', r'[\1]', key_format)
+    return re.sub(r'%\(\w+\)[^a-zA-Z%]*[a-zA-Z]', '*', literal).replace('%%', '%')
+
+
+__all__ = ['FILTERS', 'ORDERINGS', 'BaseFeed', 'UserBaseFeed']

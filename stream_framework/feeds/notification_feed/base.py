@@ -1,0 +1,211 @@
+"""Notification feeds: groups of activities with a badge, "3 unseen"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.activity import AggregatedActivity, NotificationActivity
+from stream_framework.aggregators.base import BaseAggregator, NotificationAggregator
+from stream_framework.exceptions import ConfigurationError
+from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
+from stream_framework.feeds.aggregated_feed.updates import mark_ids
+from stream_framework.feeds.base import _as_list
+from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
+from stream_framework.storage.base import Change, MarkChange
+from stream_framework.storage.base_lists_storage import BaseListsStorage
+
+
+class BaseNotificationFeed(AggregatedFeed):
+    """Groups of activities that are unseen and unread until they are marked, and again when they get an activity.
+
+    Whole activities are in the timeline; the ids of unseen and of unread groups are in two lists beside it, the
+    markers. Seen is "the badge was looked at", read is "the notification was opened".
+
+    :raises ConfigurationError: a ``ValueError``, where something is tracked and there is no usable markers storage
+
+    >>> from stream_framework.activity import Activity
+    >>> from stream_framework.feeds.notification_feed.memory import NotificationFeed
+    >>> from stream_framework.verbs import Comment
+    >>> feed = NotificationFeed('a doctest')
+    >>> groups = feed.add(Activity(1, Comment, 42))
+    >>> feed.get_notification_data()
+    {'unseen_count': 1, 'unread_count': 1}
+    >>> feed.mark_all(seen=True)
+    >>> [(group.is_seen, group.is_read) for group in feed[:5]]
+    [(True, False)]
+    >>> feed.delete()
+    """
+
+    key_format = 'notification_feed:%(user_id)s'
+    timeline_serializer: Any = NotificationSerializer
+    aggregator_class: type[BaseAggregator] = NotificationAggregator
+    aggregated_activity_class: type[AggregatedActivity] = NotificationActivity
+    activity_storage_class = None
+    activity_serializer: Any = None
+
+    #: Where the markers are.
+    markers_storage_class: Any = BaseListsStorage
+    #: Whether to know which groups were not seen yet.
+    track_unseen: bool = True
+    #: Whether to know which groups were not read yet.
+    track_unread: bool = True
+    #: How many groups are known to be unseen, or unread, at most.
+    markers_max_length: int = 100
+    #: The key of the markers; ``%(user_id)s`` is filled in.
+    markers_key_format: str = 'notification_feed:%(user_id)s'
+    #: Kept from 1.4.0, where a lock stood in for the guard.
+    lock_format: str = 'notification_feed:%(user_id)s:lock'
+
+    def __init__(self, user_id: Any) -> None:
+        super().__init__(user_id)
+        if not (self.track_unseen or self.track_unread):
+            self.feed_markers = None
+            return
+        storage_class = self.markers_storage_class
+        if not (isinstance(storage_class, type) and issubclass(storage_class, BaseListsStorage)):
+            raise ConfigurationError(
+                f'{type(self).__name__}.markers_storage_class is {storage_class!r}: name a subclass of '
+                'BaseListsStorage, or set track_unseen and track_unread to False'
+            )
+        self.feed_markers = self.get_markers_storage()
+
+    def get_markers_storage(self) -> Any:
+        """A new markers storage for this user."""
+        key = self.markers_key_format % {'user_id': self.user_id}
+        return self.markers_storage_class(key=key, max_length=self.markers_max_length)
+
+    def count_unseen(self) -> int | None:
+        """How many groups are unseen, ``None`` where that isn't tracked. One round trip."""
+        return self.feed_markers.count('unseen') if self.track_unseen else None
+
+    def count_unread(self) -> int | None:
+        """How many groups are unread, ``None`` where that isn't tracked. One round trip."""
+        return self.feed_markers.count('unread') if self.track_unread else None
+
+    def get_notification_data(self) -> dict[str, int]:
+        """``{'unseen_count': n, 'unread_count': n}``, without what isn't tracked. One round trip."""
+        names = self._tracked()
+        if not names:
+            return {}
+        counts = self.feed_markers.count(*names)
+        counts = [counts] if len(names) == 1 else counts
+        return {f'{name}_count': count for name, count in zip(names, counts, strict=True)}
+
+    def update_markers(
+        self,
+        unseen_ids: Iterable[Any] | None = None,
+        unread_ids: Iterable[Any] | None = None,
+        operation: str = 'add',
+    ) -> None:
+        """Mark groups as unseen or unread (``'add'``), or as seen or read (``'remove'``), in one atomic step.
+
+        :param unseen_ids: ids of groups, as ``group.serialization_id``
+        :param unread_ids: likewise
+        :raises TypeError: for another operation
+        """
+        if operation not in ('add', 'remove'):
+            raise TypeError(f"operation is {operation!r}: give 'add' or 'remove'")
+        given = {'unseen': unseen_ids, 'unread': unread_ids}
+        lists = {name: _marked_as(given[name], operation == 'remove') for name in self._tracked() if given[name]}
+        if not lists:
+            return
+        if operation == 'add':
+            self.feed_markers.add_once(**lists)
+        else:
+            self.feed_markers.remove(**self._with_ours(lists))
+
+    def mark_activity(self, activity_id: Any, seen: bool = True, read: bool = False) -> None:
+        """Mark one group, given itself or by its id, as seen, or read, or both."""
+        self.mark_activities([activity_id], seen, read)
+
+    def mark_activities(self, activity_ids: Iterable[Any], seen: bool = True, read: bool = False) -> None:
+        """Mark groups, given themselves or by their ids, as seen, or read, or both. One round trip."""
+        activity_ids = _as_list(activity_ids)
+        self.update_markers(
+            unseen_ids=activity_ids if seen else None,
+            unread_ids=activity_ids if read else None,
+            operation='remove',
+        )
+
+    def mark_all(self, seen: bool = True, read: bool = False) -> None:
+        """Mark every group as seen, or read, or both. One round trip."""
+        wanted = {'unseen': seen, 'unread': read}
+        names = [name for name in self._tracked() if wanted[name]]
+        if names:
+            self.feed_markers.flush(*names)
+
+    def delete(self) -> Any:
+        """Delete the feed and its markers."""
+        deleted = super().delete()
+        if self._tracked():
+            self.feed_markers.flush(*self._tracked())
+        return deleted
+
+    def get_activity_slice(self, start: int | None = None, stop: int | None = None, rehydrate: bool = True) -> Groups:
+        """The groups at the positions from ``start`` up to, not including, ``stop``, with their marks."""
+        groups = super().get_activity_slice(start, stop, rehydrate)
+        names = self._tracked()
+        if groups and names:
+            marked = self.feed_markers.get(*names)
+            self.annotate(groups, dict(zip(names, [marked] if len(names) == 1 else marked, strict=True)))
+        return groups
+
+    def annotate(self, groups: Groups, marked: dict[str, list[str]]) -> None:
+        """Set ``is_seen`` and ``is_read`` of groups from the ids that are marked."""
+        unseen = frozenset(marked.get('unseen', ()))
+        unread = frozenset(marked.get('unread', ()))
+        for group in groups:
+            names = mark_ids(group)
+            if self.track_unseen:
+                group.is_seen = unseen.isdisjoint(names)  # type: ignore[assignment,method-assign]
+            if self.track_unread:
+                group.is_read = unread.isdisjoint(names)  # type: ignore[assignment,method-assign]
+
+    def plan_marks(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
+        """A group that gets an activity is unseen and unread again; one that only shrinks keeps its marks."""
+        names = self._tracked()
+        if not names:
+            return
+        marks = [MarkChange((), group.serialization_id, renew=True) for group in new]
+        for old, updated in changed:
+            marks.append(MarkChange(mark_ids(old), updated.serialization_id, renew=_grew(old, updated)))
+        marks += [MarkChange(mark_ids(group), None, renew=False) for group in deleted]
+        change.lists = self.feed_markers
+        change.marks = {name: marks for name in names}
+
+    def _with_ours(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
+        # A bare whole second, as 1.4.0 named groups, also names ours of that moment; which those are, the lists say.
+        bare = {item for items in lists.values() for item in items if len(item) == 13 and item.endswith('000')}
+        if not bare:
+            return lists
+        names = list(lists)
+        marked = self.feed_markers.get(*names)
+        marked = [marked] if len(names) == 1 else marked
+        return {
+            name: lists[name] + [item for item in items if len(item) > 13 and item[:13] in bare.intersection(lists[name])]
+            for name, items in zip(names, marked, strict=True)
+        }
+
+    def _tracked(self) -> list[str]:
+        return [name for name, on in (('unseen', self.track_unseen), ('unread', self.track_unread)) if on]
+
+
+def _grew(old: AggregatedActivity, updated: AggregatedActivity) -> bool:
+    if updated.minimized_activities > old.minimized_activities:
+        return True
+    return not set(updated.activity_ids) <= set(old.activity_ids)
+
+
+def _marked_as(groups: Iterable[Any] | None, every_spelling: bool) -> list[str]:
+    names: list[str] = []
+    for group in groups or ():
+        if isinstance(group, AggregatedActivity):
+            names += mark_ids(group) if every_spelling else (group.serialization_id,)
+            continue
+        number = ids.normalize_id(group)
+        names.append(ids.format_group_id(number))
+        if every_spelling and (legacy := ids.legacy_group_id(number)) is not None:
+            names.append(ids.format_group_id(legacy))
+    return names

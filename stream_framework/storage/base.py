@@ -1,0 +1,615 @@
+"""What a backend must do, hook by hook.
+
+A backend is an activity storage, a timeline storage and a lists storage
+(:mod:`stream_framework.storage.base_lists_storage`). The public methods here validate, measure, serialize and call a
+hook; a backend's hooks talk to the server and do nothing else.
+
+Three values travel between them:
+
+- *pairs* ``(id, data)``: what a timeline holds, newest first; ``data`` is what the serializer made of it.
+- :class:`Snapshot`: what was read of a timeline, so that a write can be made to depend on it.
+- :class:`Change`: one feed's write: entries that go, entries that come, the length to trim to, the marks that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from stream_framework import ids
+from stream_framework.activity import Activity, AggregatedActivity, BaseActivity
+from stream_framework.exceptions import InvalidIdError, NotDefinedError, SerializationException
+from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSerializer
+from stream_framework.serializers.dummy import DummySerializer
+from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.utils import get_metrics_instance
+
+Pairs = list[tuple[Any, Any]]
+
+#: The filters that every timeline understands.
+FILTERS = ('activity_id__gt', 'activity_id__gte', 'activity_id__lt', 'activity_id__lte')
+#: The orders that every timeline understands; the second is the default.
+ORDERINGS = ('activity_id', '-activity_id')
+
+
+class BaseStorage:
+    """What activity storages and timeline storages share.
+
+    :param serializer_class: turns activities into what is stored; default ``default_serializer_class``
+    :param activity_class: what is made of stored activities
+    :param options: anything else that the backend understands, kept in ``options``; ``aggregated_activity_class``
+        says what is made of stored groups
+    """
+
+    #: Used where the feed names no serializer.
+    default_serializer_class: type[BaseSerializer] = DummySerializer
+    activity_class: type[Activity] = Activity
+    aggregated_activity_class: type[AggregatedActivity] = AggregatedActivity
+
+    _serializer: Any = None
+
+    def __init__(
+        self, serializer_class: Any = None, activity_class: type[Activity] | None = None, **options: Any
+    ) -> None:
+        self.serializer_class = serializer_class or self.default_serializer_class
+        if activity_class is not None:
+            self.activity_class = activity_class
+        if options.get('aggregated_activity_class') is not None:
+            self.aggregated_activity_class = options['aggregated_activity_class']
+        self.options = options
+
+    @property
+    def metrics(self) -> Any:
+        """What counts and times reads and writes: see :mod:`stream_framework.metrics.base`."""
+        return get_metrics_instance()
+
+    @property
+    def serializer(self) -> Any:
+        """The serializer, made on first use."""
+        if self._serializer is None:
+            self._serializer = self.serializer_class(**self.serializer_options())
+        return self._serializer
+
+    def serializer_options(self) -> dict[str, Any]:
+        """The keywords that the serializer class is called with."""
+        return {
+            'activity_class': self.activity_class,
+            'aggregated_activity_class': self.aggregated_activity_class,
+        }
+
+    def flush(self) -> None:
+        """Delete everything that the storage holds."""
+        raise NotDefinedError(f'{type(self).__name__} must define flush()')
+
+    def activity_to_id(self, activity: Any) -> Any:
+        """The id of an activity or a group; an id is its own.
+
+        :returns: an int for an activity and for any id; the ``serialization_id`` (str) for a group
+        :raises InvalidIdError: for anything else
+        """
+        if isinstance(activity, AggregatedActivity):
+            return activity.serialization_id
+        if isinstance(activity, BaseActivity):
+            return ids.normalize_id(activity.serialization_id)  # type: ignore[attr-defined]
+        return ids.normalize_id(activity)
+
+    def activities_to_ids(self, activities: Iterable[Any]) -> list[Any]:
+        """:meth:`activity_to_id` of each."""
+        return [self.activity_to_id(activity) for activity in activities]
+
+    def serialize_activity(self, activity: Any) -> Any:
+        """What is stored of one activity or group."""
+        return self.serializer.dumps(activity)
+
+    def serialize_activities(self, activities: Iterable[Any]) -> dict[Any, Any]:
+        """Id -> what is stored of it, in the order given."""
+        dumps, to_id = self.serializer.dumps, self.activity_to_id
+        return {to_id(activity): dumps(activity) for activity in activities}
+
+    def deserialize_activities(self, data: Mapping[Any, Any] | Iterable[Any]) -> list[Any]:
+        """The activities or groups that stored data stands for.
+
+        :param data: a list of what the serializer made, or a dict id -> that
+        """
+        if isinstance(data, Mapping):
+            return [self.load(None, activity_id, item) for activity_id, item in data.items()]
+        return [self.load(None, None, item) for item in data]
+
+    def load(self, key: str | None, activity_id: Any, data: Any) -> Any:
+        """The activity or group of one stored value, with the id that it is stored under.
+
+        :param key: the feed's key, for the message if it can't be read
+        :param activity_id: the id it is stored under, ``None`` if not known
+        :raises SerializationException: naming key and id
+        """
+        try:
+            activity = self.serializer.loads(data)
+        except SerializationException as error:
+            where = f'feed {key!r}' if key is not None else type(self).__name__
+            raise SerializationException(f'{where}, id {activity_id}: {error}') from error
+        if activity_id is not None:
+            _keep_id(activity, activity_id)
+        return activity
+
+
+def _keep_id(activity: Any, activity_id: Any) -> None:
+    if isinstance(activity, AggregatedActivity):
+        if activity.updated_at is not None and activity.serialization_id != str(activity_id):
+            activity.stored_under(ids.normalize_id(activity_id))
+    elif isinstance(activity, Activity) and activity.serialization_id != activity_id:
+        activity._stored_id = ids.normalize_id(activity_id)
+
+
+class BaseActivityStorage(BaseStorage):
+    """Keeps whole activities, by id, for all the feeds whose timelines hold only references.
+
+    Hooks: :meth:`add_to_storage`, :meth:`get_from_storage`, :meth:`remove_from_storage`, and for what was published
+    last to win (see :mod:`stream_framework.feed_managers.base`) :meth:`set_marks`, :meth:`get_marks`.
+    """
+
+    #: Whether ``add_to_storage`` takes ``turn_marks`` and the mark hooks are there.
+    supports_marks: ClassVar[bool] = False
+
+    def add(self, activity: Activity, *args: Any, **kwargs: Any) -> Any:
+        """Store one activity; see :meth:`add_many`."""
+        return self.add_many([activity], *args, **kwargs)
+
+    def add_many(self, activities: Iterable[Activity], *args: Any, **kwargs: Any) -> Any:
+        """Store activities; one that is there already is replaced.
+
+        :returns: what the hook returns; on the library's backends the number of activities given
+        """
+        serialized = self.serialize_activities(activities)
+        if not serialized:
+            return 0
+        self.metrics.on_feed_write(type(self), len(serialized))
+        return self.add_to_storage(serialized, *args, **kwargs)
+
+    def get(self, activity_id: Any, *args: Any, **kwargs: Any) -> Activity | None:
+        """The activity, or ``None`` if it isn't there."""
+        found = self.get_many([activity_id], *args, **kwargs)
+        return found[0] if found else None
+
+    def get_many(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> list[Activity]:
+        """The activities of these ids that are there, in the order of the ids."""
+        return list(self.get_map(activity_ids, *args, **kwargs).values())
+
+    def get_map(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> dict[int, Activity]:
+        """Id -> activity, for those that are there, in the order of the ids. One round trip."""
+        wanted = list(dict.fromkeys(self.activities_to_ids(activity_ids)))
+        if not wanted:
+            return {}
+        with self.metrics.feed_reads_timer(type(self)):
+            found = self.get_from_storage(wanted, *args, **kwargs)
+        data = {ids.normalize_id(key): value for key, value in found.items() if value is not None}
+        self.metrics.on_feed_read(type(self), len(data))
+        return {key: self.load(None, key, data[key]) for key in wanted if key in data}
+
+    def remove(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
+        """Remove one activity, given itself or by its id."""
+        return self.remove_many([activity], *args, **kwargs)
+
+    def remove_many(self, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+        """Remove activities, given themselves or by their ids; those that aren't there are no error."""
+        activity_ids = self.activities_to_ids(activities)
+        if not activity_ids:
+            return 0
+        self.metrics.on_feed_remove(type(self), len(activity_ids))
+        return self.remove_from_storage(activity_ids, *args, **kwargs)
+
+    def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> Any:
+        """Store id -> data.
+
+        :param turn_marks: (keyword, where ``supports_marks``) ``(names, value, ttl in seconds)``: set those of the
+            marks that exist, in the same round trip
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define add_to_storage(serialized_activities)')
+
+    def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        """Id -> data, for those that are there."""
+        raise NotDefinedError(f'{type(self).__name__} must define get_from_storage(activity_ids)')
+
+    def remove_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> Any:
+        """Remove these ids."""
+        raise NotDefinedError(f'{type(self).__name__} must define remove_from_storage(activity_ids)')
+
+    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+        """Set marks: small values that expire.
+
+        :param ttl: in seconds
+        :param existing: set only those that exist
+        """
+
+    def get_marks(self, names: Sequence[str]) -> list[str | None]:
+        """The values of marks, in order; ``None`` for what was never set or has expired. One round trip."""
+        return [None] * len(names)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What was read of a timeline: its newest entries."""
+
+    key: str
+    #: ``(id or whatever the storage's load_entry takes, data)``, newest first.
+    entries: Pairs
+    #: What the storage needs to see whether they are still the newest; ``None`` where it can't tell.
+    token: Any = None
+
+
+@dataclass(slots=True)
+class MarkChange:
+    """What happens to a group's marks when the group changes."""
+
+    #: The ids that it may be marked under so far.
+    old_ids: tuple[str, ...]
+    #: The id it has from now on, ``None`` if it is gone.
+    new_id: str | None
+    #: Whether it is to be marked in any case; otherwise only if it was.
+    renew: bool
+
+
+@dataclass(slots=True)
+class Change:
+    """One feed's write. ``snapshot`` is what it depends on; ``None`` writes in any case."""
+
+    key: str
+    snapshot: Snapshot | None = None
+    #: Entries of the snapshot that go.
+    removed: Pairs = field(default_factory=list)
+    #: Id -> data of what comes.
+    added: dict[Any, Any] = field(default_factory=dict)
+    #: Whether the write also depends on no other group having appeared among the newest.
+    creates: bool = False
+    #: Keep the newest so many, ``None`` for all.
+    trim_length: int | None = None
+    #: Where the marks are, ``None`` for a feed that has none.
+    lists: BaseListsStorage | None = None
+    #: List's name -> what happens to the marks in it.
+    marks: dict[str, list[MarkChange]] = field(default_factory=dict)
+
+
+class BaseBatch:
+    """Work on many timelines that is sent at once when the ``with`` block ends, and dropped if it raises.
+
+    The order of the work is kept for each timeline.
+    """
+
+    def __init__(self, storage: BaseTimelineStorage) -> None:
+        self.storage = storage
+        self._writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
+        self._updates: dict[Callable[[list[Any]], None], list[Any]] = {}
+        self._after: list[Callable[[], Any]] = []
+        self._memo: tuple[Any, Any, Any] = (None, None, None)
+
+    def __enter__(self) -> BaseBatch:
+        return self
+
+    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
+        try:
+            if exc_type is None:
+                self.send()
+        finally:
+            self.clear()
+
+    def add(self, storage: BaseTimelineStorage, key: str, activities: Any, trim_length: int | None) -> None:
+        """Queue adding activities to a timeline."""
+        self._writes.append((storage, 'add', key, self._serialized(storage, activities), trim_length))
+
+    def remove(self, storage: BaseTimelineStorage, key: str, serialized: Any, trim_length: int | None) -> None:
+        """Queue removing entries, id -> data, from a timeline."""
+        self._writes.append((storage, 'remove', key, serialized, trim_length))
+
+    def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
+        """Queue trimming a timeline."""
+        self._writes.append((storage, 'trim', key, None, length))
+
+    def defer(self, run: Callable[[list[Any]], None], update: Any) -> None:
+        """Queue work that reads before it writes: ``run`` gets all updates of its kind at once."""
+        self._updates.setdefault(run, []).append(update)
+
+    def after(self, call: Callable[[], Any]) -> None:
+        """Queue a call for when everything has been written."""
+        self._after.append(call)
+
+    def send(self) -> None:
+        """Do what was queued."""
+        if self._writes:
+            self.send_writes(self._writes)
+        for run, updates in self._updates.items():
+            run(updates)
+        for call in self._after:
+            call()
+
+    def clear(self) -> None:
+        """Forget what was queued."""
+        self._writes, self._updates, self._after = [], {}, []
+        self._memo = (None, None, None)
+
+    def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+        """Send ``(storage, 'add' | 'remove' | 'trim', key, id -> data, trim length)`` in order; here one by one."""
+        for storage, operation, key, serialized, length in writes:
+            if operation == 'add':
+                storage.add_to_storage(key, serialized)
+            elif operation == 'remove':
+                storage.remove_from_storage(key, serialized)
+            if length is not None:
+                storage.trim(key, length)
+
+    def _serialized(self, storage: BaseTimelineStorage, activities: Any) -> Any:
+        # A fan-out adds one and the same list to every follower's feed: it is serialized once.
+        for_serializer, for_activities, serialized = self._memo
+        if for_activities is not activities or for_serializer is not storage.serializer_class:
+            serialized = storage.serialize_activities(activities)
+            self._memo = (storage.serializer_class, activities, serialized)
+        return serialized
+
+
+class BaseTimelineStorage(BaseStorage):
+    """Keeps the timelines: for each key, entries sorted by id.
+
+    Hooks: :meth:`add_to_storage`, :meth:`remove_from_storage`, :meth:`get_slice_from_storage`, :meth:`get_index_of`,
+    :meth:`count`, :meth:`delete`, :meth:`trim_storage`, and for feeds of groups :meth:`read_newest` and
+    :meth:`apply_changes`.
+    """
+
+    default_serializer_class = SimpleTimelineSerializer
+
+    #: Whether adding takes ``trim_length`` and trims in the same step.
+    trims_on_write: ClassVar[bool] = False
+    #: What ``trim()`` without a length leaves.
+    max_length: int = 100
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.max_length = options.get('max_length') or self.max_length
+
+    @property
+    def holds_groups(self) -> bool:
+        """Whether the entries are groups of activities, which sort as :func:`stream_framework.ids.group_order` says."""
+        return isinstance(self.serializer, BaseAggregatedSerializer)
+
+    def order(self, activity_id: Any) -> int:
+        """The number that an entry of this id sorts by."""
+        return ids.group_order(activity_id) if self.holds_groups else ids.normalize_id(activity_id)
+
+    def add(self, key: str, activity: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add one activity or group; see :meth:`add_many`."""
+        return self.add_many(key, [activity], *args, **kwargs)
+
+    def add_many(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add activities or groups to a timeline; what is there already is replaced by its equal.
+
+        :param batch_interface: queue instead, see :meth:`get_batch_interface`
+        :param trim_length: (where ``trims_on_write``) keep only the newest so many, in the same step
+        :returns: how many were new; ``None`` if queued
+        """
+        if not activities:
+            return 0
+        self.metrics.on_feed_write(type(self), len(activities))
+        if isinstance(kwargs.get('batch_interface'), BaseBatch):
+            kwargs['batch_interface'].add(self, key, activities, kwargs.get('trim_length'))
+            return None
+        return self.add_to_storage(key, self.serialize_activities(activities), *args, **_without_batch(kwargs))
+
+    def remove(self, key: str, activity: Any, *args: Any, **kwargs: Any) -> Any:
+        """Remove one entry; see :meth:`remove_many`."""
+        return self.remove_many(key, [activity], *args, **kwargs)
+
+    def remove_many(self, key: str, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+        """Remove entries, given as activities, groups or ids (int, UUID, str of digits).
+
+        :param batch_interface: queue instead
+        :returns: how many were there; ``None`` if queued
+        """
+        serialized = {
+            self.activity_to_id(activity): self.serialize_activity(activity)
+            if isinstance(activity, BaseActivity)
+            else self.activity_to_id(activity)
+            for activity in activities
+        }
+        if not serialized:
+            return 0
+        self.metrics.on_feed_remove(type(self), len(serialized))
+        if isinstance(kwargs.get('batch_interface'), BaseBatch):
+            kwargs['batch_interface'].remove(self, key, serialized, kwargs.get('trim_length'))
+            return None
+        return self.remove_from_storage(key, serialized, *args, **_without_batch(kwargs))
+
+    def get_slice(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> list[Any]:
+        """The entries from ``start`` up to, not including, ``stop``; newest first.
+
+        :param filter_kwargs: ``activity_id__gt``, ``__gte``, ``__lt``, ``__lte`` -> an id; positions count what passes
+        :param ordering_args: ``('activity_id',)`` for oldest first
+        :raises SerializationException: naming key and id of an entry that can't be read
+        """
+        with self.metrics.feed_reads_timer(type(self)):
+            pairs = self.get_slice_from_storage(
+                key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args
+            )
+        activities = [self.load(key, activity_id, data) for activity_id, data in pairs or ()]
+        self.metrics.on_feed_read(type(self), len(activities))
+        return activities
+
+    def index_of(self, key: str, activity_or_id: Any) -> int:
+        """The position of an entry, 0 for the newest.
+
+        :raises ValueError: if it isn't there
+        """
+        return self.get_index_of(key, self.activity_to_id(activity_or_id))
+
+    def contains(self, key: str, activity_or_id: Any) -> bool:
+        """Whether an entry is there."""
+        try:
+            self.index_of(key, activity_or_id)
+        except InvalidIdError:
+            raise
+        except ValueError:
+            return False
+        return True
+
+    def trim(self, key: str, length: int | None = None, batch_interface: Any = None) -> Any:
+        """Keep the newest ``length`` entries.
+
+        :param length: ``None`` or 0 means ``max_length``
+        :param batch_interface: queue instead
+        :raises ValueError: if it is negative
+        """
+        length = self.max_length if not length else length
+        if length < 0:
+            raise ValueError(f'feed {key!r} can not be trimmed to {length}: give how many of the newest to keep')
+        if isinstance(batch_interface, BaseBatch):
+            return batch_interface.trim(self, key, length)
+        return self.trim_storage(key, length)
+
+    def get_batch_interface(self) -> BaseBatch:
+        """A context manager: whatever is done with it as ``batch_interface`` is sent when the block ends."""
+        return BaseBatch(self)
+
+    def bounds(self, filter_kwargs: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
+        """Filters as the lowest and the highest :meth:`order` number that passes; ``None`` for no bound.
+
+        :raises ValueError: for a filter that isn't one of ``FILTERS``, or a value that is no id
+        """
+        low: int | None = None
+        high: int | None = None
+        for name, value in (filter_kwargs or {}).items():
+            if name not in FILTERS:
+                raise ValueError(f'feeds can not be filtered by {name!r}: use one of {", ".join(FILTERS)}')
+            number = self.order(self.activity_to_id(value))
+            if name.startswith('activity_id__g'):
+                number += name == 'activity_id__gt'
+                low = number if low is None else max(low, number)
+            else:
+                number -= name == 'activity_id__lt'
+                high = number if high is None else min(high, number)
+        return low, high
+
+    def ascends(self, ordering_args: Iterable[str] | None) -> bool:
+        """Whether the oldest comes first.
+
+        :raises ValueError: for an order that isn't one of ``ORDERINGS``
+        """
+        ascending = False
+        for name in ordering_args or ():
+            if name not in ORDERINGS:
+                raise ValueError(f'feeds can not be ordered by {name!r}: use one of {", ".join(map(repr, ORDERINGS))}')
+            ascending = name == 'activity_id'
+        return ascending
+
+    def load_entry(self, key: str, entry: tuple[Any, Any]) -> Any:
+        """The group of one entry of a :class:`Snapshot`."""
+        return self.load(key, *entry)
+
+    def peek_group(self, entry: tuple[Any, Any]) -> str | None:
+        """The name of the group in one entry of a :class:`Snapshot`, ``None`` where only loading it can tell."""
+        peek = getattr(self.serializer, 'peek_group', None)
+        return None if peek is None else peek(entry[1])
+
+    def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
+        """Add id -> data to a timeline; re-adding is a no-op."""
+        raise NotDefinedError(f'{type(self).__name__} must define add_to_storage(key, activities)')
+
+    def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
+        """Remove ids (the keys) from a timeline; those that aren't there are skipped."""
+        raise NotDefinedError(f'{type(self).__name__} must define remove_from_storage(key, activities)')
+
+    def get_slice_from_storage(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> Pairs:
+        """Pairs ``(id, data)``; parameters as of :meth:`get_slice`."""
+        raise NotDefinedError(f'{type(self).__name__} must define get_slice_from_storage(key, start, stop)')
+
+    def get_index_of(self, key: str, activity_id: Any) -> int:
+        """The position of an id, 0 for the newest; ``ValueError`` if it isn't there."""
+        raise NotDefinedError(f'{type(self).__name__} must define get_index_of(key, activity_id)')
+
+    def trim_storage(self, key: str, length: int) -> Any:
+        """Keep the newest ``length`` entries, at least one; a timeline shorter than that is untouched."""
+        raise NotDefinedError(f'{type(self).__name__} must define trim(key, length)')
+
+    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """How many entries there are."""
+        raise NotDefinedError(f'{type(self).__name__} must define count(key)')
+
+    def delete(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Delete the timeline."""
+        raise NotDefinedError(f'{type(self).__name__} must define delete(key)')
+
+    def flush(self, pattern: str | None = None) -> None:
+        """Delete timelines.
+
+        :param pattern: a glob that the keys match; ``None`` for all that the storage can be sure are timelines
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define flush()')
+
+    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """The newest ``length`` entries of each of many timelines; here one timeline after the other, unguarded."""
+        return [Snapshot(key, self.get_slice_from_storage(key, 0, length)) for key in keys]
+
+    def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """Write changes, each in one step, and only if its snapshot still holds.
+
+        Here, for backends that can't do better: in several steps, in an order in which a crash leaves a group marked
+        rather than silently unmarked, and without looking at the snapshot.
+
+        :returns: those that were not written because somebody else wrote in between
+        """
+        for change in changes:
+            with apply_marks(change):
+                if change.removed:
+                    self.remove_from_storage(change.key, dict(change.removed))
+                if change.added:
+                    self.add_to_storage(change.key, change.added)
+            if change.trim_length is not None:
+                self.trim(change.key, change.trim_length)
+        return []
+
+
+class apply_marks:
+    """Around the write of a group, the change of its marks in steps: new marks before, old marks gone after."""
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+
+    def __enter__(self) -> None:
+        if self.change.lists is None or not self.change.marks:
+            return
+        marked: dict[str, list[str]] = {}
+        names = [name for name, marks in self.change.marks.items() if any(not mark.renew for mark in marks)]
+        if names:
+            values = self.change.lists.get(*names)
+            marked = dict(zip(names, [values] if len(names) == 1 else values, strict=True))
+        new = {
+            name: [
+                mark.new_id
+                for mark in marks
+                if mark.new_id is not None and (mark.renew or any(old in marked[name] for old in mark.old_ids))
+            ]
+            for name, marks in self.change.marks.items()
+        }
+        self.change.lists.add_once(**{name: items for name, items in new.items() if items})
+
+    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
+        if exc_type is not None or self.change.lists is None:
+            return
+        old = {
+            name: [old for mark in marks for old in mark.old_ids if old != mark.new_id]
+            for name, marks in self.change.marks.items()
+        }
+        self.change.lists.remove(**{name: items for name, items in old.items() if items})
+
+
+def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:
+    if kwargs.get('batch_interface', 0) is None:
+        kwargs = {name: value for name, value in kwargs.items() if name != 'batch_interface'}
+    return kwargs
+
+
+def iter_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Consecutive parts of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

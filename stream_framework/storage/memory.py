@@ -1,0 +1,319 @@
+"""Storages in this process's memory: the reference, complete and thread-safe; for tests, examples and small programs.
+
+All instances share the process-wide stores, as they would share a server. Nothing is copied on the way in or out of the
+stores but what serializers make, so the feeds' own serializers decide what is kept.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+import time
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.storage.base import (
+    BaseActivityStorage,
+    BaseTimelineStorage,
+    Change,
+    Pairs,
+    Snapshot,
+)
+from stream_framework.storage.base_lists_storage import BaseListsStorage
+
+# One lock for all: a change of a group and of its marks is one step, whatever threads do.
+_lock = threading.RLock()
+
+
+class Timeline:
+    """One feed's entries: the numbers that they sort by, ascending, and number -> ``(id, data)``."""
+
+    __slots__ = ('entries', 'order')
+
+    def __init__(self) -> None:
+        self.order: list[int] = []
+        self.entries: dict[int, tuple[Any, Any]] = {}
+
+    def put(self, number: int, activity_id: Any, data: Any) -> bool:
+        new = number not in self.entries
+        if new:
+            insort(self.order, number)
+        self.entries[number] = (activity_id, data)
+        return new
+
+    def pop(self, number: int) -> bool:
+        if self.entries.pop(number, None) is None:
+            return False
+        del self.order[bisect_left(self.order, number)]
+        return True
+
+    def trim(self, length: int) -> int:
+        surplus = self.order[:-length]
+        for number in surplus:
+            del self.entries[number]
+        del self.order[: len(surplus)]
+        return len(surplus)
+
+    def slice(self, start: int | None, stop: int | None, low: int | None, high: int | None, ascending: bool) -> Pairs:
+        first = 0 if low is None else bisect_left(self.order, low)
+        last = len(self.order) if high is None else bisect_right(self.order, high)
+        start, size = start or 0, max(last - first, 0)
+        stop = size if stop is None else min(stop, size)
+        if ascending:
+            numbers = self.order[first + start : first + stop] if start < stop else []
+        else:
+            numbers = self.order[last - stop : last - start][::-1] if start < stop else []
+        return [self.entries[number] for number in numbers]
+
+
+#: Key -> timeline.
+timeline_store: dict[str, Timeline] = {}
+#: Id -> serialized activity.
+activity_store: dict[int, Any] = {}
+#: Key -> items, oldest first.
+lists_store: dict[str, list[str]] = {}
+#: Name -> (value, when it expires).
+marks_store: dict[str, tuple[str, float]] = {}
+
+
+def reverse_bisect_left(a: Sequence[Any], x: Any, lo: int = 0, hi: int | None = None) -> int:
+    """Where to insert ``x`` into ``a``, which is in descending order, to keep it so; before its equals.
+
+    >>> reverse_bisect_left([5, 3, 3, 1], 3)
+    1
+    """
+    if lo < 0:
+        raise ValueError(f'lo is {lo}: it must not be negative')
+    hi = len(a) if hi is None else hi
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if a[middle] > x:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
+class InMemoryActivityStorage(BaseActivityStorage):
+    """Activities in a dict.
+
+    >>> from stream_framework.activity import Activity
+    >>> from stream_framework.verbs import Love
+    >>> storage = InMemoryActivityStorage()
+    >>> activity = Activity(1, Love, 2)
+    >>> storage.add(activity)
+    1
+    >>> storage.get(activity.serialization_id) == activity
+    True
+    >>> storage.remove(activity)
+    1
+    """
+
+    supports_marks = True
+
+    def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
+        """Store; one step. ``turn_marks`` as of the base class."""
+        with _lock:
+            activity_store.update(serialized_activities)
+            if kwargs.get('turn_marks'):
+                self.set_marks(*kwargs['turn_marks'], existing=True)
+        return len(serialized_activities)
+
+    def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
+        """Id -> data of those that are there."""
+        return {key: activity_store[key] for key in activity_ids if key in activity_store}
+
+    def remove_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> int:
+        """Remove; returns how many were there."""
+        with _lock:
+            return sum(activity_store.pop(key, None) is not None for key in activity_ids)
+
+    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+        """Set marks; those that have expired are forgotten on the way."""
+        now = time.monotonic()
+        with _lock:
+            for name in [name for name, (_, expires) in marks_store.items() if expires <= now]:
+                del marks_store[name]
+            for name in names:
+                if not existing or name in marks_store:
+                    marks_store[name] = (value, now + ttl)
+
+    def get_marks(self, names: Sequence[str]) -> list[str | None]:
+        """The values of marks that have not expired."""
+        now = time.monotonic()
+        found = [marks_store.get(name) for name in names]
+        return [mark[0] if mark is not None and mark[1] > now else None for mark in found]
+
+    def flush(self) -> None:
+        """Delete every activity, and every mark."""
+        with _lock:
+            activity_store.clear()
+            marks_store.clear()
+
+
+class InMemoryTimelineStorage(BaseTimelineStorage):
+    """Timelines in sorted lists.
+
+    >>> from stream_framework.activity import Activity
+    >>> from stream_framework.verbs import Love
+    >>> storage = InMemoryTimelineStorage()
+    >>> storage.add_many('doctest', [Activity(1, Love, 2), Activity(1, Love, 3)])
+    2
+    >>> [entry.dehydrated for entry in storage.get_slice('doctest', 0, 5)]
+    [True, True]
+    >>> storage.delete('doctest')
+    """
+
+    def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
+        """Add in one step; returns how many were new. A lookup and a move in memory for each."""
+        with _lock:
+            timeline = timeline_store.setdefault(key, Timeline())
+            return sum(timeline.put(self.order(item), item, data) for item, data in activities.items())
+
+    def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
+        """Remove in one step; returns how many were there."""
+        with _lock:
+            timeline = timeline_store.get(key)
+            if timeline is None:
+                return 0
+            return sum(timeline.pop(number) for item in activities for number in self._numbers(timeline, item))
+
+    def get_slice_from_storage(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> Pairs:
+        """Pairs as of one moment."""
+        low, high = self.bounds(filter_kwargs)
+        with _lock:
+            timeline = timeline_store.get(key)
+            return [] if timeline is None else timeline.slice(start, stop, low, high, self.ascends(ordering_args))
+
+    def get_index_of(self, key: str, activity_id: Any) -> int:
+        """By binary search."""
+        with _lock:
+            timeline = timeline_store.get(key)
+            numbers = self._numbers(timeline, activity_id) if timeline else []
+            if not timeline or not numbers:
+                raise ValueError(f'id {activity_id} is not in feed {key!r}')
+            return len(timeline.order) - 1 - bisect_left(timeline.order, numbers[-1])
+
+    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """How many entries there are."""
+        timeline = timeline_store.get(key)
+        return 0 if timeline is None else len(timeline.order)
+
+    def trim_storage(self, key: str, length: int) -> int:
+        """Keep the newest; returns how many went."""
+        with _lock:
+            timeline = timeline_store.get(key)
+            return 0 if timeline is None else timeline.trim(length)
+
+    def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
+        """Forget the timeline."""
+        with _lock:
+            timeline_store.pop(key, None)
+
+    def flush(self, pattern: str | None = None) -> None:
+        """Forget the timelines whose keys match, by default all."""
+        with _lock:
+            for key in fnmatch.filter(timeline_store, pattern or '*'):
+                del timeline_store[key]
+
+    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """As of one moment for each; what was read is its own token."""
+        return [Snapshot(key, self.get_slice_from_storage(key, 0, length), token=length) for key in keys]
+
+    def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """Each in one step, marks included."""
+        refused = []
+        for change in changes:
+            with _lock:
+                if not self._holds(change):
+                    refused.append(change)
+                    continue
+                super().apply_changes([change])
+        return refused
+
+    def _holds(self, change: Change) -> bool:
+        snapshot = change.snapshot
+        if snapshot is None:
+            return True
+        if change.creates:
+            return self.get_slice_from_storage(change.key, 0, snapshot.token) == snapshot.entries
+        timeline = timeline_store.get(change.key)
+        return timeline is not None and all(
+            timeline.entries.get(self.order(item)) == (item, data) for item, data in change.removed
+        )
+
+    def _numbers(self, timeline: Timeline, activity_id: Any) -> list[int]:
+        number = self.order(activity_id)
+        if number in timeline.entries:
+            return [number]
+        if not self.holds_groups or number % ids.REST or (number // ids.REST) % 1000:
+            return []
+        # A bare whole second, as 1.4.0 named groups, means ours of that moment too.
+        first, last = bisect_left(timeline.order, number), bisect_left(timeline.order, number + ids.REST)
+        return timeline.order[first:last]
+
+
+class InMemoryListsStorage(BaseListsStorage):
+    """Lists in a dict.
+
+    >>> lists = InMemoryListsStorage('doctest', max_length=2)
+    >>> lists.add(unseen=[1, 2, 3], unread=[1])
+    >>> lists.get('unseen', 'unread')
+    (['2', '3'], ['1'])
+    >>> lists.flush('unseen', 'unread')
+    """
+
+    def add_to_storage(self, lists: dict[str, list[str]], once: bool) -> None:
+        """In one step for all lists."""
+        with _lock:
+            for name, items in lists.items():
+                kept = lists_store.get(self.get_key(name), [])
+                if once:
+                    items = list(dict.fromkeys(reversed(items)))[::-1]
+                    kept = [item for item in kept if item not in items]
+                kept = kept + items
+                if self.max_length is not None:
+                    kept = kept[max(len(kept) - self.max_length, 0) :]
+                lists_store[self.get_key(name)] = kept
+
+    def remove_from_storage(self, lists: dict[str, list[str]]) -> None:
+        """In one step for all lists."""
+        with _lock:
+            for name, items in lists.items():
+                key = self.get_key(name)
+                kept = [item for item in lists_store.get(key, []) if item not in items]
+                if kept:
+                    lists_store[key] = kept
+                else:
+                    lists_store.pop(key, None)
+
+    def count_in_storage(self, names: Sequence[str]) -> list[int]:
+        """The lengths as of one moment."""
+        with _lock:
+            return [len(lists_store.get(self.get_key(name), ())) for name in names]
+
+    def get_from_storage(self, names: Sequence[str]) -> list[list[str]]:
+        """The items as of one moment."""
+        with _lock:
+            return [list(lists_store.get(self.get_key(name), ())) for name in names]
+
+    def flush_storage(self, names: Sequence[str]) -> None:
+        """Forget the lists."""
+        with _lock:
+            for name in names:
+                lists_store.pop(self.get_key(name), None)
+
+
+__all__ = [
+    'InMemoryActivityStorage',
+    'InMemoryListsStorage',
+    'InMemoryTimelineStorage',
+    'activity_store',
+    'reverse_bisect_left',
+    'timeline_store',
+]
+

@@ -1,0 +1,130 @@
+-- Change the groups of feeds, and their marks, each feed in one step and only if what was read is still there.
+-- KEYS     for each feed: its timeline (a sorted set), then its marker lists; all on this server
+-- ARGV     for each feed, one after the other:
+--   guard           '0' none; '1' what is removed must be there; '2' the newest entries must be those that were read
+--   length, digest  for guard 2: of how many entries, newest first, joined by newlines, this is the SHA-1
+--   keep            trim to the newest so many, '-1' for all
+--   n, then n members to remove
+--   n, then n pairs of score, member to add
+--   lists           how many marker lists the feed has among KEYS
+--   max             how long a marker list may be, '-1' for any length
+--   n, then n marks: renew ('1' or '0'), the new id ('' for none), m, then m old ids
+-- Returns  an array: for each feed 1 if written, 0 if refused, or the server's error as a string.
+-- New marks and new entries are written before old ones go, so that an error in between (no memory left, say) loses
+-- nothing: a group may then be unread twice, never silently read. Safe to run again.
+local arg, key_index = 0, 0
+
+local function take()
+  arg = arg + 1
+  return ARGV[arg]
+end
+
+local function take_many(n)
+  local values = {}
+  for i = 1, n do
+    values[i] = take()
+  end
+  return values
+end
+
+local function contains(list, value)
+  local found = redis.call('LPOS', list, value)
+  return found ~= false and found ~= nil
+end
+
+local function holds(key, guard, length, digest, removed)
+  if guard == '1' then
+    for _, member in ipairs(removed) do
+      if not redis.call('ZSCORE', key, member) then
+        return false
+      end
+    end
+  elseif guard == '2' then
+    local newest = redis.call('ZREVRANGE', key, 0, length - 1)
+    return redis.sha1hex(table.concat(newest, '\n')) == digest
+  end
+  return true
+end
+
+local function change(key, lists, guard, length, digest, keep, removed, added, max, marks)
+  local kind = redis.pcall('ZCARD', key)
+  if type(kind) == 'table' then
+    return kind.err
+  end
+  for _, list in ipairs(lists) do
+    kind = redis.pcall('LLEN', list)
+    if type(kind) == 'table' then
+      return kind.err
+    end
+  end
+  if not holds(key, guard, length, digest, removed) then
+    return 0
+  end
+  for _, list in ipairs(lists) do
+    for _, mark in ipairs(marks) do
+      if mark.id ~= '' and not contains(list, mark.id) then
+        local wanted = mark.renew
+        for _, old in ipairs(mark.old) do
+          wanted = wanted or contains(list, old)
+        end
+        if wanted then
+          local reply = redis.pcall('RPUSH', list, mark.id)
+          if type(reply) == 'table' then
+            return reply.err
+          end
+        end
+      end
+    end
+  end
+  local new = {}
+  for i = 1, #added, 2 do
+    new[added[i + 1]] = true
+    local reply = redis.pcall('ZADD', key, added[i], added[i + 1])
+    if type(reply) == 'table' then
+      return reply.err
+    end
+  end
+  for _, list in ipairs(lists) do
+    for _, mark in ipairs(marks) do
+      for _, old in ipairs(mark.old) do
+        if old ~= mark.id then
+          redis.call('LREM', list, 0, old)
+        end
+      end
+    end
+    if max > 0 then
+      redis.call('LTRIM', list, -max, -1)
+    end
+  end
+  for _, member in ipairs(removed) do
+    if not new[member] then
+      redis.call('ZREM', key, member)
+    end
+  end
+  if keep > 0 then
+    redis.call('ZREMRANGEBYRANK', key, 0, -keep - 1)
+  end
+  return 1
+end
+
+local result = {}
+while arg < #ARGV do
+  key_index = key_index + 1
+  local key = KEYS[key_index]
+  local guard, length, digest, keep = take(), tonumber(take()), take(), tonumber(take())
+  local removed = take_many(tonumber(take()))
+  local added = take_many(2 * tonumber(take()))
+  local lists = {}
+  for i = 1, tonumber(take()) do
+    key_index = key_index + 1
+    lists[i] = KEYS[key_index]
+  end
+  local max = tonumber(take())
+  local marks = {}
+  for i = 1, tonumber(take()) do
+    local renew, id = take() == '1', take()
+    marks[i] = { renew = renew, id = id, old = take_many(tonumber(take())) }
+  end
+  result[#result + 1] = change(key, lists, guard, length, digest, keep, removed, added, max, marks)
+end
+return result
