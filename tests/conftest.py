@@ -1,0 +1,42 @@
+"""Options and fixtures for the whole suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.backends import BACKENDS, running
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--backend',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='run the contracts on this backend only (may be repeated): '
+        + ', '.join(backend.name for backend in BACKENDS),
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if 'backend' not in metafunc.fixturenames:
+        return
+    known = {backend.name: backend for backend in BACKENDS}
+    chosen = metafunc.config.getoption('--backend') or list(known)
+    for name in chosen:
+        if name not in known:
+            raise pytest.UsageError(f'--backend {name}: the backends are {", ".join(known)}')
+    metafunc.parametrize('backend', [known[name] for name in chosen], ids=chosen, indirect=True, scope='function')
+
+
+_made: dict[Any, Any] = {}
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Any:
+    """The backend that a contract runs on, with nothing in it from the test before."""
+    if request.param not in _made:
+        _made[request.param] = request.param()
+    yield from running(_made[request.param])

@@ -1,0 +1,635 @@
+"""What a manager does, on every backend. Tasks run eagerly, or in the order that the test chooses."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from celery import current_app
+
+from stream_framework import tasks
+from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
+from stream_framework.verbs import Comment, Love
+from tests import managers
+from tests.contracts.support import act, acts, at, ids, members, names
+
+HIGH, LOW = FanoutPriority.HIGH, FanoutPriority.LOW
+
+_users = itertools.count(1)
+
+
+class Recorder:
+    """Stands in for a task; runs nothing."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def delay(self, *args: Any, **kwargs: Any) -> str:
+        assert not args
+        self.calls.append(kwargs)
+        return f'result {len(self.calls)}'
+
+
+class Queue:
+    """Keeps what is published, until the test runs it in an order of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.messages: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+        for name in (
+            'fanout_operation',
+            'fanout_operation_hi_priority',
+            'fanout_operation_low_priority',
+            'follow_many',
+            'unfollow_many',
+        ):
+            monkeypatch.setattr(getattr(tasks, name), 'apply_async', self._keeper(getattr(tasks, name)))
+
+    def _keeper(self, task: Any) -> Any:
+        def apply_async(args: Any = (), kwargs: Any = None, **options: Any) -> None:
+            self.messages.append((task, tuple(args or ()), dict(kwargs or {})))
+
+        return apply_async
+
+    def run(self, order: Any = None) -> None:
+        messages, self.messages = self.messages, []
+        for position in order if order is not None else range(len(messages)):
+            task, args, kwargs = messages[position]
+            task(*args, **kwargs)
+        assert self.messages == []
+
+
+class Sized:
+    """Any iterable of ids that knows its length, as Django's ``values_list`` does; no list."""
+
+    def __init__(self, items: Any) -> None:
+        self.items = list(items)
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class ManagerContract:
+    @pytest.fixture(autouse=True)
+    def eager(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(current_app.conf, 'task_always_eager', True)
+        monkeypatch.setattr(current_app.conf, 'task_eager_propagates', True)
+
+    @pytest.fixture
+    def manager_class(self, backend: Any) -> Any:
+        managers.FOLLOWERS.clear()
+        managers.ASKED.clear()
+        return backend.manager_class()
+
+    @pytest.fixture
+    def manager(self, manager_class: Any) -> Any:
+        return manager_class()
+
+    @pytest.fixture
+    def queue(self, monkeypatch: pytest.MonkeyPatch) -> Queue:
+        return Queue(monkeypatch)
+
+    @pytest.fixture
+    def users(self) -> list[int]:
+        """Twenty users that no other test has."""
+        first = next(_users) * 1000
+        return list(range(first, first + 20))
+
+    @pytest.fixture
+    def author(self, users: list[int]) -> int:
+        """Followed by nine at high, and ten at low priority."""
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:10], LOW: users[10:]}
+        return users[0]
+
+    def feeds(self, manager: Any, user_ids: Any, name: str = 'normal') -> list[Any]:
+        return [manager.get_feeds(user_id)[name] for user_id in user_ids]
+
+    # feeds
+
+    def test_get_feeds(self, manager: Any, users: list[int]) -> None:
+        feeds = manager.get_feeds(users[0])
+        assert set(feeds) == {'normal', 'aggregated', 'notification'}
+        for name, feed in feeds.items():
+            assert type(feed) is manager.feed_classes[name]
+            assert feed.user_id == users[0]
+        user_feed = manager.get_user_feed(users[0])
+        assert type(user_feed) is manager.user_feed_class
+        assert user_feed.user_id == users[0]
+
+    def test_followers_are_the_applications_business(self) -> None:
+        with pytest.raises(NotImplementedError):
+            Manager().get_user_follower_ids(user_id=1)
+
+    # adding and removing
+
+    def test_add_user_activity(self, backend: Any, manager: Any, users: list[int], author: int) -> None:
+        activity = act(1, actor=author, extra_context={'a': 1})
+        manager.add_user_activity(author, activity)
+        if not backend.whole_activities:
+            assert manager.user_feed_class.get_activity_storage().get(activity.serialization_id) == activity
+        assert ids(manager.get_user_feed(author)[:]) == ids([activity])
+        for user_id in users[1:]:
+            feeds = manager.get_feeds(user_id)
+            [found] = feeds['normal'][:]
+            assert (found.serialization_id, found.extra_context) == (activity.serialization_id, {'a': 1})
+            assert members(feeds['aggregated'][:]) == [('object-501', ids([activity]), 0)]
+            assert members(feeds['notification'][:]) == [('3-501-2013-07-08', ids([activity]), 0)]
+            assert feeds['notification'].count_unseen() == 1
+        assert all(feed[:] == [] for feed in manager.get_feeds(author).values())
+
+    def test_followers_are_asked_for_by_keyword(self, manager: Any, author: int) -> None:
+        manager.add_user_activity(author, act(1, actor=author))
+        manager.remove_user_activity(author, act(1, actor=author))
+        assert managers.ASKED
+        assert all(kwargs == {'user_id': author} for kwargs in managers.ASKED)
+
+    def test_remove_user_activity(self, backend: Any, manager: Any, users: list[int], author: int) -> None:
+        for activity in acts(3, actor=author, object=7):
+            manager.add_user_activity(author, activity)
+        gone = act(1, actor=author, object=7)
+        manager.remove_user_activity(author, gone)
+        left = ids([act(0, object=7), act(2, object=7)])
+        assert ids(manager.get_user_feed(author)[:]) == left[::-1]
+        for user_id in users[1:]:
+            feeds = manager.get_feeds(user_id)
+            assert ids(feeds['normal'][:]) == left[::-1]
+            assert members(feeds['aggregated'][:]) == [('object-7', left, 0)]
+            assert members(feeds['notification'][:]) == [('3-7-2013-07-08', left, 0)]
+        if not backend.whole_activities:
+            stored = manager.user_feed_class.get_activity_storage().get(gone.serialization_id)
+            assert stored == gone, 'the activity storage is left alone'
+
+    def test_add_again_after_removing(self, manager: Any, users: list[int], author: int) -> None:
+        activity = act(1, actor=author)
+        for _ in range(2):
+            manager.add_user_activity(author, activity)
+            assert [feed.count() for feed in self.feeds(manager, users[1:])] == [1] * 19
+            manager.remove_user_activity(author, activity)
+            assert [feed.count() for feed in self.feeds(manager, users[1:])] == [0] * 19
+        manager.add_user_activity(author, activity)
+        manager.add_user_activity(author, activity)
+        for name in ('normal', 'aggregated', 'notification'):
+            assert [feed.count() for feed in self.feeds(manager, users[1:], name)] == [1] * 19
+
+    def test_update_user_activities(self, manager: Any, users: list[int], author: int) -> None:
+        for activity in acts(3, actor=author, extra_context={'version': 1}):
+            manager.add_user_activity(author, activity)
+        manager.update_user_activity(act(2, actor=author, extra_context={'version': 2}))
+        manager.update_user_activities(acts(2, actor=author, extra_context={'version': 3}))
+        for feed in [manager.get_user_feed(author), *self.feeds(manager, users[1:])]:
+            assert [activity.extra_context['version'] for activity in feed[:]] == [2, 3, 3]
+
+    # whom to fan out to
+
+    @pytest.mark.parametrize('kind', [list, tuple, Sized, set, dict.fromkeys, iter], ids=lambda kind: kind.__name__)
+    @pytest.mark.parametrize('priority', [HIGH, LOW, None])
+    def test_followers_of_any_kind(self, manager: Any, users: list[int], kind: Any, priority: Any) -> None:
+        managers.FOLLOWERS[users[0]] = lambda: {priority: kind(users[1:])}
+        manager.add_user_activity(users[0], act(1, actor=users[0]))
+        for name in ('normal', 'aggregated', 'notification'):
+            assert [feed.count() for feed in self.feeds(manager, users[1:], name)] == [1] * 19
+
+    def test_generators_are_consumed_once_in_chunks(self, manager_class: Any, users: list[int]) -> None:
+        calls = []
+        drawn = []
+
+        class Chunked(manager_class):
+            fanout_chunk_size = 5
+
+            def create_fanout_tasks(self, follower_ids: Any, feed_class: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append((feed_class, list(follower_ids), len(drawn)))
+                return []
+
+        def generate() -> Any:
+            for user_id in users[1:]:
+                drawn.append(user_id)
+                yield user_id
+
+        managers.FOLLOWERS[users[0]] = lambda: {HIGH: generate()}
+        manager = Chunked()
+        manager.add_user_activity(users[0], act(1, actor=users[0]))
+        assert drawn == users[1:]
+        for feed_class in manager.feed_classes.values():
+            mine = [follower_ids for called, follower_ids, _ in calls if called is feed_class]
+            assert [user_id for chunk in mine for user_id in chunk] == users[1:]
+            assert max(map(len, mine)) <= 5
+        assert calls[0][2] < 19, 'nothing is held that does not need to be'
+
+    def test_sized_collections_are_passed_whole(self, manager_class: Any, users: list[int]) -> None:
+        calls = []
+
+        class Whole(manager_class):
+            fanout_chunk_size = 2
+
+            def create_fanout_tasks(self, follower_ids: Any, feed_class: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append((follower_ids, feed_class))
+                return []
+
+        high, low = users[1:8], Sized(users[8:])
+        managers.FOLLOWERS[users[0]] = {HIGH: high, LOW: low}
+        manager = Whole()
+        manager.add_user_activity(users[0], act(1, actor=users[0]))
+        assert len(calls) == 6
+        for feed_class in manager.feed_classes.values():
+            assert [f for f, called in calls if called is feed_class and f is high]
+            assert [f for f, called in calls if called is feed_class and f is low]
+
+    # tasks
+
+    def test_get_fanout_task(self, manager: Any) -> None:
+        assert manager.get_fanout_task(HIGH) is tasks.fanout_operation_hi_priority
+        assert manager.get_fanout_task(LOW) is tasks.fanout_operation_low_priority
+        assert manager.get_fanout_task() is tasks.fanout_operation
+        assert manager.get_fanout_task(priority=None, feed_class=manager.feed_classes['normal']) is (
+            tasks.fanout_operation
+        )
+        assert manager.priority_fanout_task[HIGH] is tasks.fanout_operation_hi_priority
+        assert manager.priority_fanout_task[LOW] is tasks.fanout_operation_low_priority
+
+    def test_priorities_choose_the_task(self, manager_class: Any, users: list[int], author: int) -> None:
+        high, low = Recorder(), Recorder()
+
+        class Prioritized(manager_class):
+            priority_fanout_task = {HIGH: high, LOW: low}
+
+        manager = Prioritized()
+        manager.add_user_activity(author, act(1, actor=author))
+        assert sorted(id(call['feed_class']) for call in high.calls) == sorted(map(id, manager.feed_classes.values()))
+        assert [list(call['user_ids']) for call in high.calls] == [users[1:10]] * 3
+        assert [list(call['user_ids']) for call in low.calls] == [users[10:]] * 3
+
+    def test_create_fanout_tasks(self, manager_class: Any, users: list[int]) -> None:
+        task = Recorder()
+        asked = []
+
+        class Chunked(manager_class):
+            fanout_chunk_size = 8
+
+            def get_fanout_task(self, priority: Any = None, feed_class: Any = None) -> Any:
+                asked.append((priority, feed_class))
+                return task
+
+        manager = Chunked()
+        feed_class = manager.feed_classes['normal']
+        kwargs = {'activities': [act(1)], 'trim': True}
+        results = manager.create_fanout_tasks(
+            users, feed_class, add_operation, operation_kwargs=kwargs, fanout_priority=HIGH
+        )
+        assert list(results) == ['result 1', 'result 2', 'result 3']
+        assert set(asked) == {(HIGH, feed_class)}
+        assert [list(call['user_ids']) for call in task.calls] == [users[:8], users[8:16], users[16:]]
+        for call in task.calls:
+            assert set(call) == {'feed_manager', 'feed_class', 'user_ids', 'operation', 'operation_kwargs'}
+            assert call['feed_manager'] is manager
+            assert call['feed_class'] is feed_class
+            assert call['operation'] is add_operation
+            assert call['operation_kwargs']['activities'] == [act(1)]
+            assert call['operation_kwargs']['trim'] is True
+
+    def test_create_fanout_tasks_of_nobody(self, manager: Any) -> None:
+        assert list(manager.create_fanout_tasks([], manager.feed_classes['normal'], add_operation, {})) == []
+
+    def test_a_falsy_task_means_none(self, manager_class: Any, users: list[int], author: int) -> None:
+        class Silent(manager_class):
+            def get_fanout_task(self, priority: Any = None, feed_class: Any = None) -> Any:
+                return None if priority == LOW else super().get_fanout_task(priority, feed_class)
+
+        manager = Silent()
+        assert (
+            manager.create_fanout_tasks(
+                users, manager.feed_classes['normal'], add_operation, {'activities': [act(1)]}, fanout_priority=LOW
+            )
+            == []
+        )
+        assert [feed.count() for feed in self.feeds(manager, users)] == [0] * 20
+
+    def test_tasks_called_directly_with_objects(self, manager: Any, users: list[int]) -> None:
+        feed_class = manager.feed_classes['normal']
+        feed_class.insert_activity(act(1))
+        for task in (
+            tasks.fanout_operation,
+            tasks.fanout_operation_hi_priority,
+            tasks.fanout_operation_low_priority,
+        ):
+            task(manager, feed_class, users[:5], add_operation, {'activities': [act(1)], 'trim': True})
+            assert [feed.count() for feed in self.feeds(manager, users)] == [1] * 5 + [0] * 15
+            task(
+                feed_manager=manager,
+                feed_class=feed_class,
+                user_ids=users[:5],
+                operation=remove_operation,
+                operation_kwargs={'activities': [act(1)]},
+            )
+            assert [feed.count() for feed in self.feeds(manager, users)] == [0] * 20
+
+    def test_tasks_by_delay(self, manager: Any, users: list[int]) -> None:
+        feed_class = manager.feed_classes['aggregated']
+        feed_class.insert_activity(act(1))
+        tasks.fanout_operation.delay(
+            feed_manager=manager,
+            feed_class=feed_class,
+            user_ids=users,
+            operation=add_operation,
+            operation_kwargs={'activities': [act(1)], 'trim': True},
+        )
+        assert [feed.count() for feed in self.feeds(manager, users, 'aggregated')] == [1] * 20
+
+    def test_task_names(self) -> None:
+        for name in (
+            'fanout_operation',
+            'fanout_operation_hi_priority',
+            'fanout_operation_low_priority',
+            'follow_many',
+            'unfollow_many',
+        ):
+            assert getattr(tasks, name).name == f'stream_framework.tasks.{name}'
+
+    def test_follow_and_unfollow_tasks(self, manager: Any, users: list[int]) -> None:
+        for n in range(5):
+            manager.add_user_activity(users[1], act(n, actor=users[1]))
+        tasks.follow_many(manager, users[0], [users[1]], 3)
+        expected = ids(acts(5))[:1:-1]
+        assert ids(manager.get_feeds(users[0])['normal'][:]) == expected
+        tasks.unfollow_many(manager, users[0], [users[1]])
+        assert manager.get_feeds(users[0])['normal'][:] == []
+        tasks.follow_many(feed_manager=manager, user_id=users[0], target_ids=[users[1]], follow_limit=1)
+        assert ids(manager.get_feeds(users[0])['normal'][:]) == expected[:1]
+
+    # fan-out
+
+    def test_fanout_gives_one_batch_to_the_operation(self, manager: Any, users: list[int]) -> None:
+        calls = []
+
+        def operation(feed: Any, batch_interface: Any = None, **kwargs: Any) -> None:
+            calls.append((type(feed), feed.user_id, batch_interface, kwargs))
+
+        feed_class = manager.feed_classes['normal']
+        manager.fanout(users, feed_class, operation, {'anything': 5})
+        assert [call[:2] for call in calls] == [(feed_class, user_id) for user_id in users]
+        assert calls[0][2] is not None
+        assert all(call[2] is calls[0][2] for call in calls)
+        assert all(call[3] == {'anything': 5} for call in calls)
+
+    def test_operations(self, manager: Any, users: list[int]) -> None:
+        feed_class = manager.feed_classes['normal']
+        feed = feed_class(users[0])
+        feed_class.insert_activities(acts(3))
+        add_operation(feed, acts(3))
+        assert feed.count() == 3
+        remove_operation(feed, acts(2), trim=False)
+        assert feed.count() == 1
+        with feed_class.get_timeline_batch_interface() as batch:
+            add_operation(feed, acts(3), trim=True, batch_interface=batch)
+            assert feed.count() == 1
+        assert feed.count() == 3
+        with feed_class.get_timeline_batch_interface() as batch:
+            remove_operation(feed, acts(1), batch_interface=batch)
+            assert feed.count() == 3
+        assert feed.count() == 2
+
+    # following
+
+    def post(self, manager: Any, user_id: int, numbers: Any) -> list[int]:
+        """The user posts; the ids, newest first."""
+        activities = [act(n, actor=user_id) for n in numbers]
+        for activity in activities:
+            manager.add_user_activity(user_id, activity)
+        return ids(activities)[::-1]
+
+    @pytest.mark.parametrize('async_', [False, True])
+    def test_follow_user(self, manager: Any, users: list[int], async_: bool) -> None:
+        reader, one, two = users[:3]
+        of_one = self.post(manager, one, (1, 3, 5))
+        of_two = self.post(manager, two, (2, 4))
+        manager.follow_user(reader, one, async_=async_)
+        feeds = manager.get_feeds(reader)
+        assert ids(feeds['normal'][:]) == of_one
+        assert names(feeds['aggregated'][:]) == ['object-505', 'object-503', 'object-501']
+        manager.follow_user(reader, two, async_=async_)
+        assert ids(feeds['normal'][:]) == sorted(of_one + of_two, reverse=True)
+        manager.unfollow_user(reader, one, async_=async_)
+        assert ids(feeds['normal'][:]) == of_two
+        assert names(feeds['aggregated'][:]) == ['object-504', 'object-502']
+        manager.unfollow_user(reader, two, async_=async_)
+        assert feeds['normal'][:] == []
+        assert feeds['aggregated'][:] == []
+
+    @pytest.mark.parametrize('async_', [False, True])
+    def test_follow_many_users(self, manager: Any, users: list[int], async_: bool) -> None:
+        reader, one, two, three = users[:4]
+        expected = self.post(manager, one, (1, 4)) + self.post(manager, two, (2, 5)) + self.post(manager, three, (3,))
+        manager.follow_many_users(reader, [one, two, three], async_=async_)
+        feeds = manager.get_feeds(reader)
+        assert ids(feeds['normal'][:]) == sorted(expected, reverse=True)
+        manager.unfollow_many_users(reader, [one, three], async_=async_)
+        assert ids(feeds['normal'][:]) == expected[2:4]
+        assert [group.actor_ids for group in feeds['aggregated'][:]] == [[two], [two]]
+
+    def test_by_default_through_celery(self, manager: Any, users: list[int], queue: Queue) -> None:
+        queue.run()
+        self.post(manager, users[1], (1,))
+        queue.run()
+        for call in (
+            lambda: manager.follow_user(users[0], users[1]),
+            lambda: manager.follow_many_users(users[0], [users[1]]),
+        ):
+            call()
+            assert manager.get_feeds(users[0])['normal'][:] == []
+            assert [message[0].name for message in queue.messages] == ['stream_framework.tasks.follow_many']
+            queue.messages.clear()
+        manager.follow_user(users[0], users[1], async_=False)
+        assert queue.messages == []
+        assert manager.get_feeds(users[0])['normal'].count() == 1
+        manager.unfollow_user(users[0], users[1])
+        assert [message[0].name for message in queue.messages] == ['stream_framework.tasks.unfollow_many']
+        queue.run()
+        assert manager.get_feeds(users[0])['normal'].count() == 0
+
+    def test_follow_activity_limit(self, manager_class: Any, users: list[int]) -> None:
+        class Limited(manager_class):
+            follow_activity_limit = 3
+
+        manager = Limited()
+        expected = self.post(manager, users[1], range(6))
+        manager.follow_user(users[0], users[1], async_=False)
+        assert ids(manager.get_feeds(users[0])['normal'][:]) == expected[:3]
+
+    def test_following_nobody(self, manager: Any, users: list[int]) -> None:
+        manager.follow_many_users(users[0], [], async_=False)
+        manager.unfollow_many_users(users[0], [], async_=False)
+        manager.follow_user(users[0], users[5], async_=False)
+        manager.unfollow_user(users[0], users[5], async_=False)
+        assert manager.get_feeds(users[0])['normal'][:] == []
+
+    def test_following_twice(self, manager: Any, users: list[int]) -> None:
+        expected = self.post(manager, users[1], range(4))
+        for _ in range(2):
+            manager.follow_user(users[0], users[1], async_=False)
+        feeds = manager.get_feeds(users[0])
+        assert ids(feeds['normal'][:]) == expected
+        assert [group.activity_count for group in feeds['aggregated'][:]] == [1] * 4
+
+    def test_follow_feed_and_unfollow_feed(self, manager: Any, users: list[int]) -> None:
+        expected = self.post(manager, users[1], range(4))
+        feed, source = manager.get_feeds(users[0])['normal'], manager.get_user_feed(users[1])
+        manager.follow_feed(feed, source)
+        assert ids(feed[:]) == expected
+        mine = act(50, actor=users[0])
+        feed.add(mine)
+        manager.unfollow_feed(feed, source)
+        assert ids(feed[:]) == ids([mine])
+
+    def test_unfollow_goes_by_actor(self, manager: Any, users: list[int]) -> None:
+        reader, one, two = users[:3]
+        feeds = manager.get_feeds(reader)
+        for name in feeds:
+            feeds[name].add_many([act(1, actor=one, object=7), act(2, actor=two, object=7)])
+        manager.unfollow_user(reader, one, async_=False)
+        assert [activity.actor_id for activity in feeds['normal'][:]] == [two]
+        assert [group.actor_ids for group in feeds['aggregated'][:]] == [[two]]
+        assert [group.actor_ids for group in feeds['notification'][:]] == [[two]]
+
+    # importing
+
+    def test_batch_import(self, manager: Any, users: list[int], author: int) -> None:
+        activities = acts(25, actor=author)
+        manager.batch_import(author, activities, chunk_size=10)
+        assert ids(manager.get_user_feed(author)[:]) == ids(activities)[::-1]
+        for user_id in (users[1], users[-1]):
+            assert ids(manager.get_feeds(user_id)['normal'][:]) == ids(activities)[::-1]
+            assert manager.get_feeds(user_id)['aggregated'].count() == 25
+
+    def test_batch_import_without_fanout(self, manager: Any, users: list[int], author: int) -> None:
+        manager.batch_import(author, acts(5, actor=author), fanout=False)
+        assert ids(manager.get_user_feed(author)[:]) == ids(acts(5))[::-1]
+        assert [feed.count() for feed in self.feeds(manager, users[1:])] == [0] * 19
+
+    def test_batch_import_of_nothing_is_no_work(self, manager: Any, author: int) -> None:
+        manager.batch_import(author, [])
+        assert manager.get_user_feed(author)[:] == []
+        assert managers.ASKED == []
+
+    def test_batch_import_of_iterators(self, manager: Any, author: int) -> None:
+        manager.batch_import(author, iter(acts(5, actor=author)), chunk_size=2)
+        assert ids(manager.get_user_feed(author)[:]) == ids(acts(5))[::-1]
+
+    @pytest.mark.parametrize('position', [0, 3, 11])
+    def test_batch_import_of_another_actors_activities(
+        self, manager: Any, users: list[int], author: int, position: int
+    ) -> None:
+        activities = acts(12, actor=author)
+        activities[position] = act(50, actor=author + 1)
+        with pytest.raises(ValueError):
+            manager.batch_import(author, activities, chunk_size=5)
+        assert manager.get_user_feed(author)[:] == []
+        assert [feed.count() for feed in self.feeds(manager, users[1:])] == [0] * 19
+
+    # what was published last wins
+
+    def one_each(self, manager: Any, users: list[int]) -> dict[str, int]:
+        return {name: feed.count() for name, feed in manager.get_feeds(users[1]).items()}
+
+    @pytest.mark.parametrize('seed', range(6))
+    def test_removed_ends_removed(self, manager: Any, users: list[int], queue: Queue, seed: int) -> None:
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:3]}
+        activity = act(1, actor=users[0])
+        manager.add_user_activity(users[0], activity)
+        manager.remove_user_activity(users[0], activity)
+        assert len(queue.messages) == 6
+        orders = {
+            0: range(6),
+            1: reversed(range(6)),
+            2: (3, 4, 5, 0, 1, 2),
+            3: (3, 0, 4, 1, 5, 2),
+            4: (5, 2, 1, 4, 0, 3),
+            5: (3, 4, 5, 0, 1, 2, 0, 1, 2),
+        }
+        queue.run(orders[seed])
+        assert self.one_each(manager, users) == {'normal': 0, 'aggregated': 0, 'notification': 0}
+        assert manager.get_feeds(users[1])['notification'].count_unseen() == 0
+
+    @pytest.mark.parametrize('order', list(itertools.permutations(range(3))), ids=str)
+    def test_added_again_ends_present(self, manager_class: Any, users: list[int], queue: Queue, order: Any) -> None:
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:3]}
+        manager = manager_class()
+        activity = act(1, actor=users[0])
+        manager.add_user_activity(users[0], activity)
+        manager.remove_user_activity(users[0], activity)
+        manager.add_user_activity(users[0], activity)
+        assert len(queue.messages) == 9
+        queue.run([part * 3 + feed for part in order for feed in range(3)])
+        assert self.one_each(manager, users) == {'normal': 1, 'aggregated': 1, 'notification': 1}
+        assert manager.get_user_feed(users[0]).count() == 1
+
+    @pytest.mark.parametrize('order', list(itertools.permutations(range(4))), ids=str)
+    def test_removed_again_ends_removed(self, manager: Any, users: list[int], queue: Queue, order: Any) -> None:
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:3]}
+        activity = act(1, actor=users[0])
+        for _ in range(2):
+            manager.add_user_activity(users[0], activity)
+            manager.remove_user_activity(users[0], activity)
+        queue.run([part * 3 + feed for part in order for feed in range(3)])
+        assert self.one_each(manager, users) == {'normal': 0, 'aggregated': 0, 'notification': 0}
+        assert manager.get_user_feed(users[0]).count() == 0
+
+    def test_other_activities_stay(self, manager: Any, users: list[int], queue: Queue) -> None:
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:3]}
+        kept, gone = act(1, actor=users[0]), act(2, actor=users[0])
+        for activity in (kept, gone):
+            manager.add_user_activity(users[0], activity)
+        manager.remove_user_activity(users[0], gone)
+        queue.run(reversed(range(9)))
+        assert ids(manager.get_feeds(users[1])['normal'][:]) == ids([kept])
+
+    @pytest.mark.parametrize('order', list(itertools.permutations(range(2))), ids=str)
+    def test_follow_then_unfollow(self, manager: Any, users: list[int], queue: Queue, order: Any) -> None:
+        self.post(manager, users[1], range(3))
+        queue.run()
+        manager.follow_user(users[0], users[1])
+        manager.unfollow_user(users[0], users[1])
+        queue.run(order)
+        assert {name: feed.count() for name, feed in manager.get_feeds(users[0]).items()} == {
+            'normal': 0,
+            'aggregated': 0,
+            'notification': 0,
+        }
+
+    @pytest.mark.parametrize('order', list(itertools.permutations(range(3))), ids=str)
+    def test_follow_unfollow_follow(self, manager: Any, users: list[int], queue: Queue, order: Any) -> None:
+        expected = self.post(manager, users[1], range(3))
+        queue.run()
+        manager.follow_user(users[0], users[1])
+        manager.unfollow_user(users[0], users[1])
+        manager.follow_user(users[0], users[1])
+        queue.run(order)
+        feeds = manager.get_feeds(users[0])
+        assert ids(feeds['normal'][:]) == expected
+        assert feeds['aggregated'].count() == 3
+
+    def test_unfollowing_one_of_many_leaves_the_others(self, manager: Any, users: list[int], queue: Queue) -> None:
+        reader, one, two = users[:3]
+        of_one, of_two = self.post(manager, one, (1,)), self.post(manager, two, (2,))
+        queue.run()
+        manager.follow_many_users(reader, [one, two])
+        manager.unfollow_user(reader, one)
+        queue.run((1, 0))
+        assert of_one[0] not in ids(manager.get_feeds(reader)['normal'][:])
+        assert ids(manager.get_feeds(reader)['normal'][:]) == of_two
+
+    # other verbs and times
+
+    def test_a_feed_of_several_authors(self, manager: Any, users: list[int]) -> None:
+        for n, author in enumerate(users[:5]):
+            managers.FOLLOWERS[author] = {HIGH: [users[10]], LOW: [users[11]]}
+            manager.add_user_activity(author, act(n, actor=author, object=7, verb=Love))
+            manager.add_user_activity(author, act(n, actor=author, object=7, verb=Comment))
+        for reader in users[10:12]:
+            feeds = manager.get_feeds(reader)
+            assert feeds['normal'].count() == 10
+            assert [group.activity_count for group in feeds['aggregated'][:]] == [10]
+            assert names(feeds['notification'][:]) == ['3-7-2013-07-08', '2-7-2013-07-08']
+            assert [group.actor_ids for group in feeds['notification'][:]] == [users[:5]] * 2
+            assert feeds['notification'][:][0].updated_at == at(4)

@@ -1,0 +1,39 @@
+"""Every contract, over every backend in :mod:`tests.backends`."""
+
+from __future__ import annotations
+
+from tests.contracts.activity_storage import ActivityStorageContract
+from tests.contracts.aggregated_feed import AggregatedFeedContract
+from tests.contracts.flat_feed import FlatFeedContract
+from tests.contracts.lists_storage import ListsStorageContract
+from tests.contracts.manager import ManagerContract
+from tests.contracts.notification_feed import NotificationFeedContract
+from tests.contracts.timeline_storage import TimelineStorageContract
+
+
+class TestActivityStorage(ActivityStorageContract):
+    pass
+
+
+class TestTimelineStorage(TimelineStorageContract):
+    pass
+
+
+class TestListsStorage(ListsStorageContract):
+    pass
+
+
+class TestFlatFeed(FlatFeedContract):
+    pass
+
+
+class TestAggregatedFeed(AggregatedFeedContract):
+    pass
+
+
+class TestNotificationFeed(NotificationFeedContract):
+    pass
+
+
+class TestManager(ManagerContract):
+    pass
