@@ -167,6 +167,11 @@ def group_order(value: Any) -> int:
     return number if abs(number) >= LEGACY_GROUP_LIMIT else number * REST
 
 
+def group_milliseconds(order: int) -> int:
+    """The milliseconds in a number that :func:`group_order` returned."""
+    return order // REST if order >= 0 else -(-order // REST)
+
+
 def legacy_group_id(value: int) -> int | None:
     """The 13-digit id under which 1.4.0 may have marked a group of ours, or ``None`` if it can't have.
 

@@ -17,10 +17,11 @@ from typing import Any
 
 from stream_framework import tasks
 from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.exceptions import NotDefinedError, UpdateConflictError
 from stream_framework.feeds.base import BaseFeed, UserBaseFeed
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
-from stream_framework.storage.base import BaseActivityStorage
+from stream_framework.storage.base import BaseActivityStorage, BaseBatch
 from stream_framework.utils import chunks, get_metrics_instance
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Manager:
         :returns: for each :class:`FanoutPriority` (or ``None``) any iterable of ids; an iterator is consumed once, in
             chunks
         """
-        raise NotImplementedError(f'{type(self).__name__} must define get_user_follower_ids(self, user_id)')
+        raise NotDefinedError(f'{type(self).__name__} must define get_user_follower_ids(self, user_id)')
 
     def add_user_activity(self, user_id: Any, activity: Activity) -> None:
         """Store what a user did: in the activity storage, in the user feed, and in the feeds of all followers.
@@ -306,12 +307,13 @@ class Manager:
     def _operate(self, user_ids: list[Any], feed_class: Any, operation: Callable[..., Any], kwargs: Any) -> None:
         if not user_ids:
             return
-        timeline_storage = feed_class.get_timeline_storage()
-        with timeline_storage.get_batch_interface() as batch_interface:
+        with feed_class.get_timeline_batch_interface() as batch_interface:
             kwargs = {**kwargs, 'batch_interface': batch_interface}
+            shared = batch_interface.storage if isinstance(batch_interface, BaseBatch) else None
             for user_id in user_ids:
                 feed = feed_class(user_id)
-                feed.timeline_storage = timeline_storage
+                if shared is not None:
+                    feed.timeline_storage = shared
                 operation(feed, **kwargs)
 
     def _reconcile(self, user_ids: list[Any], feed_class: Any, operation: Callable[..., Any], kwargs: Any) -> None:
@@ -331,6 +333,9 @@ class Manager:
                     self._operate(user_ids, feed_class, other, {**kwargs, 'activities': some})
             for i in opposite:
                 done[i] = wanted[i] or done[i]
+        raise UpdateConflictError(
+            f'{activities!r} kept being added and removed while {RECONCILE_ATTEMPTS} attempts to follow were made'
+        )
 
     def _activity_marks(self, storage: BaseActivityStorage, activities: Iterable[Any]) -> list[str]:
         return [f'{self._marks_prefix}:{activity_id}' for activity_id in storage.activities_to_ids(activities)]
@@ -368,6 +373,9 @@ class Manager:
                     done[target_id] = mark
             if not todo:
                 return
+        raise UpdateConflictError(
+            f'user {user_id!r} kept following and unfollowing while {RECONCILE_ATTEMPTS} attempts to keep up were made'
+        )
 
     def _follow_now(self, user_id: Any, target_ids: list[Any], limit: int) -> None:
         feeds = self.get_feeds(user_id).values()
@@ -398,7 +406,7 @@ class Manager:
         sources = set(source_ids)
         for feed in self.get_feeds(user_id).values():
             activities = []
-            for item in feed[: feed.max_length]:
+            for item in feed[:]:
                 of_item = item.activities if isinstance(item, AggregatedActivity) else [item]
                 activities += [activity for activity in of_item if activity.actor_id in sources]
             if activities:

@@ -269,6 +269,33 @@ class Change:
     #: List's name -> what happens to the marks in it.
     marks: dict[str, list[MarkChange]] = field(default_factory=dict)
 
+    def mark_new(self) -> None:
+        """Mark what is about to be written, where marks and groups can't change in one step."""
+        if self.lists is None or not self.marks:
+            return
+        asked = [name for name, marks in self.marks.items() if any(not mark.renew for mark in marks)]
+        found = self.lists.get(*asked) if asked else ()
+        marked = dict(zip(asked, [found] if len(asked) == 1 else found, strict=True))
+        new = {
+            name: [
+                mark.new_id
+                for mark in marks
+                if mark.new_id is not None and (mark.renew or not set(mark.old_ids).isdisjoint(marked[name]))
+            ]
+            for name, marks in self.marks.items()
+        }
+        self.lists.add_once(**new)
+
+    def unmark_old(self) -> None:
+        """Then, when it has been written, take away the marks of what is gone."""
+        if self.lists is not None:
+            self.lists.remove(
+                **{
+                    name: [old for mark in marks for old in mark.old_ids if old != mark.new_id]
+                    for name, marks in self.marks.items()
+                }
+            )
+
 
 class BaseBatch:
     """Work on many timelines that is sent at once when the ``with`` block ends, and dropped if it raises.
@@ -559,48 +586,15 @@ class BaseTimelineStorage(BaseStorage):
         :returns: those that were not written because somebody else wrote in between
         """
         for change in changes:
-            with apply_marks(change):
-                if change.removed:
-                    self.remove_from_storage(change.key, dict(change.removed))
-                if change.added:
-                    self.add_to_storage(change.key, change.added)
+            change.mark_new()
+            if change.removed:
+                self.remove_from_storage(change.key, dict(change.removed))
+            if change.added:
+                self.add_to_storage(change.key, change.added)
+            change.unmark_old()
             if change.trim_length is not None:
                 self.trim(change.key, change.trim_length)
         return []
-
-
-class apply_marks:
-    """Around the write of a group, the change of its marks in steps: new marks before, old marks gone after."""
-
-    def __init__(self, change: Change) -> None:
-        self.change = change
-
-    def __enter__(self) -> None:
-        if self.change.lists is None or not self.change.marks:
-            return
-        marked: dict[str, list[str]] = {}
-        names = [name for name, marks in self.change.marks.items() if any(not mark.renew for mark in marks)]
-        if names:
-            values = self.change.lists.get(*names)
-            marked = dict(zip(names, [values] if len(names) == 1 else values, strict=True))
-        new = {
-            name: [
-                mark.new_id
-                for mark in marks
-                if mark.new_id is not None and (mark.renew or any(old in marked[name] for old in mark.old_ids))
-            ]
-            for name, marks in self.change.marks.items()
-        }
-        self.change.lists.add_once(**{name: items for name, items in new.items() if items})
-
-    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
-        if exc_type is not None or self.change.lists is None:
-            return
-        old = {
-            name: [old for mark in marks for old in mark.old_ids if old != mark.new_id]
-            for name, marks in self.change.marks.items()
-        }
-        self.change.lists.remove(**{name: items for name, items in old.items() if items})
 
 
 def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator
 from stream_framework.exceptions import UpdateConflictError
-from stream_framework.storage.base import Change, Snapshot, iter_parts
+from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_parts
 
 #: How many feeds are read, and then written, at a time: bounds memory and what is in flight.
 FEEDS_AT_A_TIME = 250
@@ -38,6 +38,8 @@ class Update:
     trim: bool = True
     #: The newest groups as the caller knows them.
     hint: list[AggregatedActivity] | None = None
+    #: The ids that attempts which were refused may have marked already.
+    tried: set[str] = field(default_factory=set)
     #: The groups that the feed has got, ranked.
     result: list[AggregatedActivity] = field(default_factory=list)
 
@@ -107,7 +109,7 @@ def _run_part(updates: Sequence[Update]) -> None:
         for plan in plans:
             if id(plan.change) not in refused:
                 _finish(plan)
-        pending = [by_change[number].update for number in refused]
+        pending = [_tried(by_change[number]) for number in refused]
         if not pending:
             return
         # Of the writers that met, one got through: the others wait for a random while, longer each time.
@@ -264,6 +266,19 @@ def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> N
         trim_length=feed.max_length if feed._trim_rides(update.trim) else None,
     )
     feed.plan_marks(plan.change, new, changed, gone)
+    if update.tried:
+        # Where marks and groups can't change in one step, an attempt that was refused has left marks of groups that
+        # were never written: they go with this one.
+        for marks in plan.change.marks.values():
+            stale = update.tried.difference(mark.new_id for mark in marks if mark.new_id is not None)
+            marks.append(MarkChange(tuple(sorted(stale)), None, renew=False))
+
+
+def _tried(plan: _Plan) -> Update:
+    if plan.change is not None:
+        for marks in plan.change.marks.values():
+            plan.update.tried.update(mark.new_id for mark in marks if mark.new_id is not None)
+    return plan.update
 
 
 def _finish(plan: _Plan) -> None:

@@ -173,7 +173,7 @@ class BaseNotificationFeed(AggregatedFeed):
             marks.append(MarkChange(mark_ids(old), updated.serialization_id, renew=_grew(old, updated)))
         marks += [MarkChange(mark_ids(group), None, renew=False) for group in deleted]
         change.lists = self.feed_markers
-        change.marks = {name: marks for name in names}
+        change.marks = {name: list(marks) for name in names}
 
     def _with_ours(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
         # A bare whole second, as 1.4.0 named groups, also names ours of that moment; which those are, the lists say.

@@ -1,0 +1,604 @@
+"""Timelines on Redis: a sorted set for each feed.
+
+=================  ============================  =====================================================================
+feed               member                        score
+=================  ============================  =====================================================================
+flat               the id, in decimal            the id as a double: ids within a few million of each other share one
+aggregated         the serialized group          its ``updated_at`` in milliseconds (1.4.0: cut to whole seconds)
+=================  ============================  =====================================================================
+
+A score alone therefore never settles an order: entries that share one are put in order by their ids. Reading does so
+for the page it returns, and reads the rest of a run of equal scores only where the page's edge cuts through it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from stream_framework import ids
+from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
+from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.base import (
+    BaseBatch,
+    BaseTimelineStorage,
+    Change,
+    MarkChange,
+    Pairs,
+    Snapshot,
+    iter_parts,
+)
+from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.connection import get_redis_connection
+from stream_framework.storage.redis.errors import error_reply, translated
+from stream_framework.storage.redis.lists_storage import RedisListsStorage
+from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
+
+logger = logging.getLogger(__name__)
+
+#: Pairs of score and member in one command.
+PAIRS_AT_A_TIME = 1000
+#: Keys, and values over all keys, that one script call writes or reads: bounds how long it holds up the server.
+KEYS_PER_CALL = 100
+VALUES_PER_CALL = 2000
+#: Feeds whose groups one script call changes.
+CHANGES_PER_CALL = 25
+#: Keys that flushing deletes at a time.
+KEYS_PER_DELETE = 500
+
+# Doubles next to which ids of two lengths share a score, which their text then doesn't sort.
+_POWERS = frozenset(float(10**exponent) for exponent in range(16, 309))
+
+
+class TimelineCache(RedisSortedSetCache):
+    """One timeline, as a structure of its own."""
+
+    sort_asc = False
+
+
+class _Entry(NamedTuple):
+    """One entry, with the number that it sorts by and the id that it is known by."""
+
+    number: int
+    activity_id: Any
+    member: Any
+
+
+class RedisBatch(BaseBatch):
+    """Queued writes, sent in one pipeline: to many timelines by one command, where they are on one server."""
+
+    def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+        """Send in order; runs of writes to one storage go together."""
+        run: list[tuple[str, str, Any, int | None]] = []
+        last: Any = None
+        for storage, *write in writes:
+            if storage is not last and run:
+                last.write_many(run)
+                run = []
+            last = storage
+            run.append(tuple(write))  # type: ignore[arg-type]
+        if run:
+            last.write_many(run)
+
+
+class RedisTimelineStorage(BaseTimelineStorage):
+    """Timelines on Redis. The option ``redis_server`` names the server in ``STREAM_REDIS_CONFIG``."""
+
+    trims_on_write = True
+
+    def get_cache(self, key: str) -> TimelineCache:
+        """The sorted set of one timeline."""
+        return TimelineCache(key, redis_server=self.redis_server)
+
+    def get_batch_interface(self) -> RedisBatch:
+        """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
+        return RedisBatch(self)
+
+    @property
+    def redis_server(self) -> str:
+        """The server's name in ``STREAM_REDIS_CONFIG``."""
+        return self.options.get('redis_server') or 'default'
+
+    @property
+    def redis(self) -> Any:
+        """The client."""
+        return get_redis_connection(self.redis_server)
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether members are the ids themselves."""
+        return isinstance(self.serializer, SimpleTimelineSerializer)
+
+    def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
+        """One round trip, trimming included (a second one for what isn't just ids); returns how many were new."""
+        return self.write_many([('add', key, activities, kwargs.get('trim_length'))])
+
+    def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
+        """One round trip, trimming included (a second one for what isn't just ids); returns how many were there."""
+        return self.write_many([('remove', key, activities, kwargs.get('trim_length'))])
+
+    def trim_storage(self, key: str, length: int) -> int:
+        """One command; returns how many went."""
+        return self._send([_trim(key, length)], key)[0]
+
+    def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> int:
+        """Write to many timelines, in order.
+
+        :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
+        :returns: how many entries were new, and how many were removed
+        """
+        if not self.holds_ids:
+            writes = self._located(writes)
+        one_by_one = scripts.is_cluster(self.redis)
+        commands: list[scripts.Command] = []
+        keys_of: list[list[str]] = []
+        for operation, keys, values, length in self._runs(writes):
+            if operation == 'trim' or one_by_one or len(keys) == 1 or len(values) > VALUES_PER_CALL:
+                for key in keys:
+                    parts = _plain(operation, key, values, length)
+                    commands += parts
+                    keys_of += [[key]] * len(parts)
+                continue
+            size = max(1, min(KEYS_PER_CALL, VALUES_PER_CALL // len(values)))
+            for some_keys in iter_parts(keys, size):
+                arguments = (operation, -1 if length is None else length, *values)
+                commands.append(scripts.FAN_OUT.call(some_keys, arguments))
+                keys_of.append(list(some_keys))
+        replies = self._send(commands, writes[0][1] if len(writes) == 1 else None)
+        total = 0
+        for command, keys, reply in zip(commands, keys_of, replies, strict=True):
+            if command[0] == 'EVALSHA':
+                total += sum(self._checked_reply(key, count) for key, count in zip(keys, reply, strict=True))
+            elif command[0] in ('ZADD', 'ZREM'):
+                total += int(reply)
+        return total
+
+    def _runs(self, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterable[tuple[str, list[str], Any, Any]]:
+        """Consecutive writes of the very same thing to many timelines, as one."""
+        run: tuple[str, list[str], Any, Any] | None = None
+        same: tuple[Any, ...] = ()
+        for operation, key, data, length in writes:
+            if run is not None and same == (operation, id(data), length) and operation != 'trim':
+                run[1].append(key)
+                continue
+            if run is not None:
+                yield run
+            same = (operation, id(data), length)
+            run = (operation, [key], self._values(operation, data or {}), length)
+        if run is not None:
+            yield run
+
+    def _values(self, operation: str, data: Any) -> list[Any]:
+        if operation == 'add':
+            return [value for item, member in data.items() for value in (self.score(item), member)]
+        if self.holds_ids:
+            return [str(item) for item in data]
+        return list(data)
+
+    def _located(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> list[tuple[str, str, Any, int | None]]:
+        """Where members aren't ids: what is removed, or replaced by what is added, found by its id."""
+        wanted = [(key, item) for _, key, data, _ in writes for item in data or ()]
+        found = iter(self._find(wanted))
+        located: list[tuple[str, str, Any, int | None]] = []
+        for operation, key, data, length in writes:
+            there = {entry.member: None for _ in data or () for entry in next(found)}
+            if operation == 'add':
+                given = {_binary(member) for member in data.values()}
+                there = {member: None for member in there if _binary(member) not in given}
+                located.append(('add', key, data, length))
+            if there or operation == 'trim':
+                located.append((operation if operation == 'trim' else 'remove', key, there, length))
+        return located
+
+    def score(self, activity_id: Any) -> str:
+        """The score of an entry of this id, as Redis reads it back to the same double."""
+        number = self.order(activity_id)
+        if self.holds_groups:
+            return str(ids.group_milliseconds(number))
+        try:
+            return repr(float(number))
+        except OverflowError:
+            return 'inf' if number > 0 else '-inf'
+
+    def get_slice_from_storage(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> Pairs:
+        """One round trip, and one more where a run of equal scores is cut by the edge of the page."""
+        low, high = self.bounds(filter_kwargs)
+        ascending = self.ascends(ordering_args)
+        start = start or 0
+        if stop is not None and stop <= start:
+            return []
+        if self.holds_ids:
+            members = self._page_of_ids(key, start, stop, low, high, ascending)
+            return [(int(member) if member.isdigit() else member, member) for member in members]
+        if low is None and high is None:
+            entries = self._page(key, start, stop, ascending)
+        else:
+            entries = self._page_between(key, start, stop, low, high, ascending)
+        return [(entry.activity_id, entry.member) for entry in entries]
+
+    def _page_of_ids(
+        self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
+    ) -> list[Any]:
+        if any(_odd(bound) for bound in (low, high) if bound is not None):
+            return self._page_of_odd_ids(key, start, stop, low, high, ascending)
+        if low is None and high is None:
+            command: scripts.Command = (
+                'ZRANGE' if ascending else 'ZREVRANGE',
+                key,
+                start,
+                -1 if stop is None else stop - 1,
+            )
+        else:
+            bounds: list[str] = []
+            for bound in (low, high):
+                bounds += ['', ''] if bound is None else [self.score(bound), str(bound)]
+            count = -1 if stop is None else stop - start
+            command = scripts.PAGE.call([key], (*bounds, int(ascending), start, count))
+        members = self._send([command], key)[0]
+        if members and (len(members[0]) != len(members[-1]) or _odd(members[0]) or _odd(members[-1])):
+            if any(_odd(member) for member in members):
+                return self._page_of_odd_ids(key, start, stop, low, high, ascending)
+        return members
+
+    def _page_of_odd_ids(
+        self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
+    ) -> list[Any]:
+        # Negative ids, and ids next to a power of ten, which Redis may not have in order: read all and sort.
+        members = self._send([('ZRANGE', key, 0, -1)], key)[0]
+        numbers = sorted((self.order(member), member) for member in members)
+        passing = [
+            member
+            for number, member in numbers
+            if (low is None or number >= low) and (high is None or number <= high)
+        ]
+        if not ascending:
+            passing.reverse()
+        return passing[start:stop]
+
+    def _page(self, key: str, start: int, stop: int | None, ascending: bool) -> list[_Entry]:
+        """By position. One entry more at each edge shows whether a run of equal scores goes on there."""
+        command = 'ZRANGE' if ascending else 'ZREVRANGE'
+        first = max(start - 1, 0)
+        scored = _pairs(self._send([(command, key, first, -1 if stop is None else stop, 'WITHSCORES')], key)[0])
+        cut = {scored[0][1] if start > 0 and scored else None}
+        if stop is not None and len(scored) == stop + 1 - first:
+            cut.add(scored[-1][1])
+        scores = [score for _, score in scored]
+        cut = {score for score in cut if score is not None and scores.count(score) > 1}
+        if not cut:
+            entries = self._sorted(key, scored, ascending)
+            return entries[start - first : None if stop is None else stop - first]
+        by_rank = {first + i: pair for i, pair in enumerate(scored)}
+        bounds = list(cut)
+        queries: list[scripts.Command] = []
+        for score in bounds:
+            beyond = ('-inf', f'({score}') if ascending else (f'({score}', '+inf')
+            queries += [('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'), ('ZCOUNT', key, *beyond)]
+        replies = self._send(queries, key)
+        for run, rank in zip(replies[::2], replies[1::2], strict=True):
+            by_rank.update({int(rank) + i: pair for i, pair in enumerate(_pairs(run))})
+        ranks = sorted(by_rank)
+        entries = self._sorted(key, [by_rank[rank] for rank in ranks], ascending)
+        return [
+            entry
+            for rank, entry in zip(ranks, entries, strict=True)
+            if rank >= start and (stop is None or rank < stop)
+        ]
+
+    def _page_between(
+        self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
+    ) -> list[_Entry]:
+        """Between two ids: by score, inclusively; the run at the near edge, which may be cut, is read as a whole."""
+        low_score = '-inf' if low is None else self.score(low)
+        high_score = '+inf' if high is None else self.score(high)
+        near, far = (low_score, high_score) if ascending else (high_score, low_score)
+        command = 'ZRANGEBYSCORE' if ascending else 'ZREVRANGEBYSCORE'
+        limit = () if stop is None else ('LIMIT', 0, stop + 1)
+        # Everything beyond the run at the near edge; the run itself is empty where there is no bound.
+        inner = near if near in ('-inf', '+inf') else f'({near}'
+        queries: list[scripts.Command] = [(command, key, inner, far, 'WITHSCORES', *limit)]
+        if inner != near:
+            queries.append(('ZRANGEBYSCORE', key, near, near, 'WITHSCORES'))
+        replies = [_pairs(reply) for reply in self._send(queries, key)]
+        scored = replies[0]
+        if stop is not None and len(scored) == stop + 1:
+            last = scored[-1][1]
+            run = _pairs(self._send([('ZRANGEBYSCORE', key, last, last, 'WITHSCORES')], key)[0])
+            scored = [pair for pair in scored if pair[1] != last] + run
+        if inner != near and near != far:
+            scored = replies[1] + scored
+        elif inner != near:
+            scored = replies[1]
+        entries = [
+            entry
+            for entry in self._sorted(key, scored, ascending)
+            if (low is None or entry.number >= low) and (high is None or entry.number <= high)
+        ]
+        return entries[start:stop]
+
+    def _sorted(self, key: str, scored: Sequence[tuple[Any, str]], ascending: bool) -> list[_Entry]:
+        entries = [self._entry(key, member, score) for member, score in scored]
+        return sorted(entries, key=lambda entry: entry.number, reverse=not ascending)
+
+    def _entry(self, key: str, member: Any, score: Any) -> _Entry:
+        if not self.holds_groups:
+            number = ids.normalize_id(self.load(key, score, member).serialization_id)
+            return _Entry(number, number, member)
+        number = self._peek_number(member)
+        if number is None:
+            number = int(self.load(key, None, member).serialization_id)
+        number = _as_stored(number, score)
+        return _Entry(ids.group_order(number), ids.format_group_id(number), member)
+
+    def _peek_number(self, member: Any) -> int | None:
+        """The id of a group from its name and ``updated_at``, without the rest; ``None`` if that takes loading it."""
+        if not isinstance(self.serializer, AggregatedActivitySerializer):
+            return None
+        try:
+            group, updated_at = self.serializer.peek(member)
+        except ValueError:
+            return None
+        return int(ids.group_id(group, updated_at))
+
+    def load_entry(self, key: str, entry: tuple[Any, Any]) -> Any:
+        """The group of an entry ``(score, member)`` of a snapshot; of a flat feed, the reference."""
+        score, member = entry
+        group = self.load(key, None, member)
+        if self.holds_groups:
+            own = int(group.serialization_id)
+            stored = _as_stored(own, score)
+            if stored != own:
+                group.stored_under(stored)
+        return group
+
+    def get_index_of(self, key: str, activity_id: Any) -> int:
+        """One round trip."""
+        if self.holds_ids:
+            member = str(ids.normalize_id(activity_id))
+            if _odd(member):
+                members = [ids.normalize_id(item) for item in self._page_of_odd_ids(key, 0, None, None, None, False)]
+                rank = members.index(int(member)) if int(member) in members else None
+            else:
+                rank = self._send([('ZREVRANK', key, member)], key)[0]
+            if rank is None:
+                raise ValueError(f'id {activity_id} is not in feed {key!r}')
+            return int(rank)
+        number, score = self.order(activity_id), self.score(activity_id)
+        run, before = self._send(
+            [('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'), ('ZCOUNT', key, f'({score}', '+inf')], key
+        )
+        for position, entry in enumerate(self._sorted(key, _pairs(run), ascending=False)):
+            if self._same(entry.number, number):
+                return int(before) + position
+        raise ValueError(f'id {activity_id} is not in feed {key!r}')
+
+    def _same(self, number: int, wanted: int) -> bool:
+        if number == wanted or not self.holds_groups:
+            return number == wanted
+        # A bare whole second, as 1.4.0 named groups, means ours of that moment too.
+        milliseconds, rest = divmod(wanted, ids.REST)
+        return rest == 0 and milliseconds % 1000 == 0 and number // ids.REST == milliseconds
+
+    def _find(self, wanted: Sequence[tuple[str, Any]]) -> list[list[_Entry]]:
+        """The entries of each ``(key, id)``; one round trip."""
+        queries: list[scripts.Command] = []
+        for key, item in wanted:
+            score = self.score(item)
+            queries.append(('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'))
+        found = []
+        for (key, item), run in zip(wanted, self._send(queries), strict=True):
+            number = self.order(item)
+            entries = [self._entry(key, member, score) for member, score in _pairs(run)]
+            found.append([entry for entry in entries if self._same(entry.number, number)])
+        return found
+
+    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """One command, O(1)."""
+        return self._send([('ZCARD', key)], key)[0]
+
+    def delete(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """One command."""
+        return self._send([('DEL', key)], key)[0]
+
+    def flush(self, pattern: str | None = None) -> None:
+        """Delete the sorted sets whose keys match, by scanning the key space: for tests, not for every day.
+
+        Without a pattern nothing is deleted, since a server may hold other sorted sets than timelines.
+        """
+        if pattern is None:
+            logger.warning('flushing a Redis timeline storage takes a pattern of keys: nothing was deleted')
+            return
+        with translated(self.redis_server):
+            client = self.redis
+            for keys in iter_parts(list(client.scan_iter(match=pattern, count=1000, _type='zset')), KEYS_PER_DELETE):
+                self._send([('UNLINK', key) for key in keys])
+
+    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """One round trip. An entry is ``(score, member)``."""
+        size = 1 if scripts.is_cluster(self.redis) else max(1, min(KEYS_PER_CALL, 10 * VALUES_PER_CALL // length))
+        parts = list(iter_parts(keys, size))
+        replies = self._send([scripts.READ_NEWEST.call(part, (length,)) for part in parts])
+        snapshots = []
+        for part, reply in zip(parts, replies, strict=True):
+            for key, flat in zip(part, reply, strict=True):
+                self._checked_reply(key, flat)
+                snapshots.append(Snapshot(key, list(zip(flat[1::2], flat[::2], strict=True)), token=length))
+        return snapshots
+
+    def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """Each feed in one step; one round trip for all of them.
+
+        On a cluster, where a feed and its markers lie in different slots, one round trip before marks what is new, one
+        after takes away the marks of what is gone.
+        """
+        self._locate_removed(changes)
+        if scripts.is_cluster(self.redis) or any(self._keeps_elsewhere(change) for change in changes):
+            return self._apply_in_steps(changes)
+        return self._apply(changes, with_marks=True)
+
+    def _keeps_elsewhere(self, change: Change) -> bool:
+        lists = change.lists
+        return lists is not None and not (
+            isinstance(lists, RedisListsStorage) and lists.redis_server == self.redis_server
+        )
+
+    def _locate_removed(self, changes: Sequence[Change]) -> None:
+        """Entries that a change names by id only, looked up."""
+        wanted = [(change.key, item) for change in changes for item, member in change.removed if member is None]
+        if not wanted:
+            return
+        found = iter(self._find(wanted))
+        for change in changes:
+            located: Pairs = []
+            for item, member in change.removed:
+                if member is None:
+                    located += [(item, entry.member) for entry in next(found)]
+                else:
+                    located.append((item, member))
+            change.removed = located
+
+    def _apply(self, changes: Sequence[Change], with_marks: bool, size: int = CHANGES_PER_CALL) -> list[Change]:
+        parts = list(iter_parts(changes, size))
+        commands = []
+        for part in parts:
+            keys: list[str] = []
+            arguments: list[Any] = []
+            for change in part:
+                self._encode(change, with_marks, keys, arguments)
+            commands.append(scripts.APPLY_CHANGES.call(keys, arguments))
+        refused = []
+        for part, reply in zip(parts, self._send(commands), strict=True):
+            for change, status in zip(part, reply, strict=True):
+                if not self._checked_reply(change.key, status):
+                    refused.append(change)
+        return refused
+
+    def _encode(self, change: Change, with_marks: bool, keys: list[str], arguments: list[Any]) -> None:
+        """One change as the script takes it."""
+        keys.append(change.key)
+        guard, length, digest = '0', 0, ''
+        if change.snapshot is not None:
+            guard = '2' if change.creates else '1'
+            if change.creates:
+                length = change.snapshot.token
+                newest = b'\n'.join(_binary(member) for _, member in change.snapshot.entries)
+                digest = hashlib.sha1(newest, usedforsecurity=False).hexdigest()
+        arguments += [guard, length, digest, -1 if change.trim_length is None else change.trim_length]
+        arguments += [len(change.removed), *(member for _, member in change.removed)]
+        arguments.append(len(change.added))
+        for item, member in change.added.items():
+            arguments += [self.score(item), member]
+        lists: Any = change.lists if with_marks and change.marks else None
+        if lists is None:
+            arguments += [0, -1, 0]
+            return
+        keys += [lists.get_key(name) for name in change.marks]
+        marks = next(iter(change.marks.values()))
+        arguments += [len(change.marks), lists.max_length or -1, len(marks)]
+        for mark in marks:
+            arguments += _encoded_mark(mark)
+
+    def _apply_in_steps(self, changes: Sequence[Change]) -> list[Change]:
+        marked = [change for change in changes if change.lists is not None and change.marks]
+        elsewhere = [change for change in marked if self._keeps_elsewhere(change)]
+        if elsewhere:
+            # Lists of another kind: the base class knows the order of the steps.
+            others = [change for change in changes if not self._keeps_elsewhere(change)]
+            return self._apply_beside(elsewhere) + (self.apply_changes(others) if others else [])
+        self._send_marks('before', marked)
+        refused = self._apply(changes, with_marks=False, size=1)
+        gone = {id(change) for change in refused}
+        self._send_marks('after', [change for change in marked if id(change) not in gone])
+        return refused
+
+    def _apply_beside(self, changes: Sequence[Change]) -> list[Change]:
+        refused = []
+        for change in changes:
+            change.mark_new()
+            if self._apply([change], with_marks=False, size=1):
+                refused.append(change)
+            else:
+                change.unmark_old()
+        return refused
+
+    def _send_marks(self, moment: str, changes: Sequence[Change]) -> None:
+        commands = []
+        for change in changes:
+            lists: Any = change.lists
+            for name, marks in change.marks.items():
+                arguments: list[Any] = [moment, lists.max_length or -1]
+                for mark in marks:
+                    arguments += _encoded_mark(mark)
+                commands.append(scripts.MARKS.call([lists.get_key(name)], arguments))
+        self._send(commands)
+
+    def _send(self, commands: Sequence[scripts.Command], key: str | None = None) -> list[Any]:
+        with translated(self.redis_server, key):
+            return scripts.send(self.redis, commands)
+
+    def _checked_reply(self, key: str, reply: Any) -> Any:
+        """A script's reply for one key, or the server's error raised."""
+        if isinstance(reply, (bytes, str)):
+            raise error_reply(_binary(reply).decode('utf-8', 'replace'), self.redis_server, key)
+        return reply
+
+
+def _plain(operation: str, key: str, values: Sequence[Any], length: int | None) -> list[scripts.Command]:
+    commands: list[scripts.Command] = []
+    size = 2 * PAIRS_AT_A_TIME
+    name = 'ZADD' if operation == 'add' else 'ZREM'
+    for part in iter_parts(values, size) if operation != 'trim' else ():
+        commands.append((name, key, *part))
+    if length is not None:
+        commands.append(_trim(key, length))
+    return commands
+
+
+def _trim(key: str, length: int) -> scripts.Command:
+    return ('ZREMRANGEBYRANK', key, 0, -length - 1)
+
+
+def _encoded_mark(mark: MarkChange) -> list[Any]:
+    return [int(mark.renew), mark.new_id or '', len(mark.old_ids), *mark.old_ids]
+
+
+def _odd(member: Any) -> bool:
+    """Whether this id, or an id of its score, may stand in the wrong place among those that share it."""
+    try:
+        number = float(int(member))
+    except OverflowError:
+        return True
+    except ValueError:
+        return False
+    return number < 0 or number in _POWERS
+
+
+def _as_stored(number: int, score: Any) -> int:
+    """The id that a group is known by: ours, or the bare whole second under which 1.4.0 stored it."""
+    stored = int(float(score))
+    if stored % 1000 == 0 and stored != ids.group_milliseconds(ids.group_order(number)):
+        return stored
+    return number
+
+
+def _pairs(reply: Sequence[Any]) -> list[tuple[Any, str]]:
+    """``(member, score)`` of a reply ``WITHSCORES``, nested (RESP3) or flat (RESP2)."""
+    if reply and isinstance(reply[0], (list, tuple)):
+        pairs: Iterable[Any] = reply
+    else:
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+    return [(member, _score_text(score)) for member, score in pairs]
+
+
+def _score_text(score: Any) -> str:
+    if isinstance(score, float):
+        return repr(score)
+    return score.decode() if isinstance(score, bytes) else str(score)
+
+
+def _binary(member: Any) -> bytes:
+    return member.encode('utf-8', 'surrogateescape') if isinstance(member, str) else bytes(member)
