@@ -128,8 +128,7 @@ class BaseFeed:
         storage = cls.get_activity_storage()
         if storage is not None:
             storage.flush()
-        timeline_storage = cls.get_timeline_storage()
-        timeline_storage.flush(pattern=_key_pattern(cls.key_format))
+        cls.get_timeline_storage().flush_matching(_key_pattern(cls.key_format))
 
     def add(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
         """Add one activity; see :meth:`add_many`."""
@@ -148,10 +147,12 @@ class BaseFeed:
         :returns: how many were new, where the storage can tell
         :raises ValueError: for anything that is no activity of this feed's class
         """
-        activities = self._checked(activities)
         if batch_interface is None:
+            activities = self._checked(activities)
             self._store(activities)
         else:
+            if not (isinstance(batch_interface, BaseBatch) and batch_interface.is_checked(activities, type(self))):
+                activities = self._checked(activities)
             kwargs['batch_interface'] = batch_interface
         if rides := self._trim_rides(trim):
             kwargs['trim_length'] = self.max_length

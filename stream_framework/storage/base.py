@@ -308,7 +308,9 @@ class BaseBatch:
         self._writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
         self._updates: dict[Callable[[list[Any]], None], list[Any]] = {}
         self._after: list[Callable[[], Any]] = []
+        # What was done with last: a fan-out does the same with one and the same list for every follower.
         self._memo: tuple[Any, Any, Any] = (None, None, None)
+        self._checked: tuple[Any, Any] = (None, None)
 
     def __enter__(self) -> BaseBatch:
         return self
@@ -328,6 +330,13 @@ class BaseBatch:
         """Queue removing entries, id -> data, from a timeline."""
         self._writes.append((storage, 'remove', key, serialized, trim_length))
 
+    def is_checked(self, activities: Any, feed_class: type) -> bool:
+        """Whether the last call was about the very same list and class of feeds: it need not be checked again."""
+        if self._checked[0] is activities and self._checked[1] is feed_class:
+            return True
+        self._checked = (activities, feed_class)
+        return False
+
     def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
         """Queue trimming a timeline."""
         self._writes.append((storage, 'trim', key, None, length))
@@ -343,6 +352,7 @@ class BaseBatch:
     def send(self) -> None:
         """Do what was queued."""
         if self._writes:
+            self._count()
             self.send_writes(self._writes)
         for run, updates in self._updates.items():
             run(updates)
@@ -353,6 +363,21 @@ class BaseBatch:
         """Forget what was queued."""
         self._writes, self._updates, self._after = [], {}, []
         self._memo = (None, None, None)
+        self._checked = (None, None)
+
+    def _count(self) -> None:
+        """Tell the metrics what is about to be written."""
+        counts: dict[tuple[type, str], int] = {}
+        for storage, operation, _, serialized, _ in self._writes:
+            if operation != 'trim':
+                kind = (type(storage), operation)
+                counts[kind] = counts.get(kind, 0) + len(serialized)
+        metrics = self.storage.metrics
+        for (storage_class, operation), count in counts.items():
+            if operation == 'add':
+                metrics.on_feed_write(storage_class, count)
+            else:
+                metrics.on_feed_remove(storage_class, count)
 
     def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
         """Send ``(storage, 'add' | 'remove' | 'trim', key, id -> data, trim length)`` in order; here one by one."""
@@ -414,10 +439,11 @@ class BaseTimelineStorage(BaseStorage):
         """
         if not activities:
             return 0
-        self.metrics.on_feed_write(type(self), len(activities))
-        if isinstance(kwargs.get('batch_interface'), BaseBatch):
-            kwargs['batch_interface'].add(self, key, activities, kwargs.get('trim_length'))
+        batch_interface = kwargs.get('batch_interface')
+        if isinstance(batch_interface, BaseBatch):
+            batch_interface.add(self, key, activities, kwargs.get('trim_length'))
             return None
+        self.metrics.on_feed_write(type(self), len(activities))
         return self.add_to_storage(key, self.serialize_activities(activities), *args, **_without_batch(kwargs))
 
     def remove(self, key: str, activity: Any, *args: Any, **kwargs: Any) -> Any:
@@ -438,10 +464,10 @@ class BaseTimelineStorage(BaseStorage):
         }
         if not serialized:
             return 0
-        self.metrics.on_feed_remove(type(self), len(serialized))
         if isinstance(kwargs.get('batch_interface'), BaseBatch):
             kwargs['batch_interface'].remove(self, key, serialized, kwargs.get('trim_length'))
             return None
+        self.metrics.on_feed_remove(type(self), len(serialized))
         return self.remove_from_storage(key, serialized, *args, **_without_batch(kwargs))
 
     def get_slice(
@@ -566,12 +592,9 @@ class BaseTimelineStorage(BaseStorage):
         """Delete the timeline."""
         raise NotDefinedError(f'{type(self).__name__} must define delete(key)')
 
-    def flush(self, pattern: str | None = None) -> None:
-        """Delete timelines.
-
-        :param pattern: a glob that the keys match; ``None`` for all that the storage can be sure are timelines
-        """
-        raise NotDefinedError(f'{type(self).__name__} must define flush()')
+    def flush_matching(self, pattern: str) -> None:
+        """Delete the timelines whose keys match a glob; here, for backends that can't tell, all of them."""
+        self.flush()
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """The newest ``length`` entries of each of many timelines; here one timeline after the other, unguarded."""

@@ -214,10 +214,15 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
         with _lock:
             timeline_store.pop(key, None)
 
-    def flush(self, pattern: str | None = None) -> None:
-        """Forget the timelines whose keys match, by default all."""
+    def flush(self) -> None:
+        """Forget all timelines, of all feed classes."""
         with _lock:
-            for key in fnmatch.filter(timeline_store, pattern or '*'):
+            timeline_store.clear()
+
+    def flush_matching(self, pattern: str) -> None:
+        """Forget the timelines whose keys match."""
+        with _lock:
+            for key in fnmatch.filter(timeline_store, pattern):
                 del timeline_store[key]
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ class Update:
     added: Sequence[Activity] = ()
     removed: Sequence[int] = ()
     trim: bool = True
+    #: Changes a copy of each of the newest ``max_length`` groups; says whether it did.
+    edit: Callable[[AggregatedActivity], bool] | None = None
     #: The newest groups as the caller knows them.
     hint: list[AggregatedActivity] | None = None
     #: The ids that attempts which were refused may have marked already.
@@ -124,7 +126,7 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
     plans: list[_Plan] = []
     unread: list[Update] = []
     for update in updates:
-        if first and update.hint is not None and not update.feed.guard_updates and not update.removed:
+        if first and update.hint is not None and not update.feed.guard_updates and not (update.removed or update.edit):
             plans.append(_hinted(storage, update))
         else:
             unread.append(update)
@@ -135,7 +137,7 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
     _hydrate(plans)
     for plan in plans:
         _shrink(plan)
-    for plan in plans:
+        _edit(plan)
         _grow(plan)
     return plans
 
@@ -145,7 +147,8 @@ def _by_length(updates: Iterable[Update]) -> list[tuple[int, list[Update]]]:
     groups: dict[int, list[Update]] = {}
     for update in updates:
         feed = update.feed
-        length = max(feed.max_length, feed.merge_max_length) if update.removed else feed.merge_max_length
+        deep = update.removed or update.edit is not None
+        length = max(feed.max_length, feed.merge_max_length) if deep else feed.merge_max_length
         groups.setdefault(length, []).append(update)
     return list(groups.items())
 
@@ -161,7 +164,7 @@ def _hinted(storage: Any, update: Update) -> _Plan:
 def _slots(storage: Any, update: Update, snapshot: Snapshot) -> list[_Slot]:
     """The groups that the update may touch."""
     names: set[str] | None = None
-    if not update.removed and not _looks_at_all(update.feed):
+    if not update.removed and update.edit is None and not _looks_at_all(update.feed):
         aggregator = update.feed.get_aggregator()
         names = {aggregator._group_name(activity) for activity in update.added}
     slots = []
@@ -225,6 +228,14 @@ def _shrink(plan: _Plan) -> None:
             slot.old._activity_ids = []
     # What an application's own way of merging would find empty is left as it is.
     plan.slots = [slot for slot in plan.slots if slot.now is None or len(slot.now)]
+
+
+def _edit(plan: _Plan) -> None:
+    edit = plan.update.edit
+    for slot in plan.slots if edit is not None else ():
+        edited = copy.copy(slot.now)
+        if edited is not None and edit(edited):
+            slot.now = edited
 
 
 def _grow(plan: _Plan) -> None:

@@ -404,14 +404,12 @@ class RedisTimelineStorage(BaseTimelineStorage):
         """One command."""
         return self._send([('DEL', key)], key)[0]
 
-    def flush(self, pattern: str | None = None) -> None:
-        """Delete the sorted sets whose keys match, by scanning the key space: for tests, not for every day.
+    def flush(self) -> None:
+        """Delete nothing, since a server may hold other sorted sets than timelines: use ``Feed.flush()``."""
+        logger.warning('which keys of a Redis server are timelines only a feed class can tell: use its flush()')
 
-        Without a pattern nothing is deleted, since a server may hold other sorted sets than timelines.
-        """
-        if pattern is None:
-            logger.warning('flushing a Redis timeline storage takes a pattern of keys: nothing was deleted')
-            return
+    def flush_matching(self, pattern: str) -> None:
+        """Delete the sorted sets whose keys match, by scanning the key space: for tests, not for every day."""
         with translated(self.redis_server):
             client = self.redis
             for keys in iter_parts(list(client.scan_iter(match=pattern, count=1000, _type='zset')), KEYS_PER_DELETE):
