@@ -1,0 +1,283 @@
+"""Errors of Redis, told so that they help: which server, which key, what to do.
+
+Each error raised here is a :class:`~stream_framework.exceptions.StorageError` *and* an instance of the very class that
+redis-py raised, so that ``except redis.TimeoutError`` in an application goes on working. The classes are made when they
+are first needed: ``RedisTimeoutError`` derives from ``StorageConnectionError`` and ``redis.exceptions.TimeoutError``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from stream_framework.exceptions import StorageConnectionError, StorageError
+from stream_framework.storage.redis import config
+from stream_framework.storage.redis.config import redis
+
+#: How much of the server's own words a message quotes, in characters: a failed command may hold whole activities.
+QUOTED_LENGTH = 200
+
+#: What is translated; the cluster's own errors are no ``RedisError`` in redis-py.
+_FAILURES: tuple[type[BaseException], ...] = ()
+if redis is not None:
+    _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
+
+# A pipeline puts the whole command before the server's words.
+_IN_PIPELINE = re.compile(r'^Command # (?P<number>\d+) \((?P<command>.*)\) of pipeline caused error: ', re.DOTALL)
+
+
+class _Advice(NamedTuple):
+    """What to do about an error of this class (by name, parents included) or with these words."""
+
+    classes: tuple[str, ...]
+    words: tuple[str, ...]
+    remedy: str
+    unreachable: bool = False
+
+
+_ADVICE = (
+    _Advice(
+        ('AuthenticationError', 'AuthenticationWrongNumberOfArgsError'),
+        ('NOAUTH', 'WRONGPASS', 'ERR AUTH', 'invalid password', 'Authentication required', 'AUTH called without'),
+        "it wants other credentials: check 'password' (and 'username') of this server in STREAM_REDIS_CONFIG",
+        True,
+    ),
+    _Advice(
+        ('NoPermissionError', 'AuthorizationError'),
+        ('NOPERM',),
+        'its user may not do that: give the user the command and the keys by ACL SETUSER',
+    ),
+    _Advice(
+        ('OutOfMemoryError',),
+        ('OOM', 'used memory >'),
+        'its memory is full: raise maxmemory, lower the max_length of feeds, or choose another maxmemory-policy; '
+        'the work can be run again then',
+    ),
+    _Advice(
+        (),
+        ('WRONGTYPE',),
+        'the key holds another kind of value: another program uses it, or two key formats give the same key; rename '
+        'one, or delete the key',
+    ),
+    _Advice(
+        ('ReadOnlyError',),
+        ('READONLY', "can't write against a read only"),
+        "it is a replica: name the primary in STREAM_REDIS_CONFIG, or let 'sentinels' find it",
+    ),
+    _Advice(
+        ('BusyLoadingError',),
+        ('LOADING',),
+        'it has just started and is still loading its data: run the work again in a while',
+        True,
+    ),
+    _Advice(
+        ('MovedError', 'AskError'),
+        ('MOVED', 'ASK'),
+        "it is a node of a Redis Cluster: set 'cluster': True for this server in STREAM_REDIS_CONFIG",
+    ),
+    _Advice(
+        ('ClusterDownError', 'MasterDownError', 'SlotNotCoveredError', 'TryAgainError'),
+        ('CLUSTERDOWN', 'MASTERDOWN', 'TRYAGAIN', 'not covered'),
+        'part of the cluster is down or moving: see CLUSTER INFO on any node, and run the work again',
+        True,
+    ),
+    _Advice(
+        ('ClusterCrossSlotError', 'CrossSlotTransactionError'),
+        ('CROSSSLOT',),
+        'the keys of one command lie on different nodes: use one key per command, or hash tags {...}',
+    ),
+    _Advice(
+        (),
+        ('MISCONF',),
+        'it refuses to write since it could not save its data: make room on its disk, and see its log',
+    ),
+    _Advice(
+        ('MaxConnectionsError',),
+        ('max number of clients', 'Too many connections', 'No connection available'),
+        "all connections are taken: raise 'max_connections' of this server in STREAM_REDIS_CONFIG, or maxclients of "
+        'the server',
+        True,
+    ),
+    _Advice(
+        (),
+        ('BUSY',),
+        'a script has been running there for too long: see SCRIPT KILL, and run the work again',
+        True,
+    ),
+    _Advice(
+        (),
+        ('unknown command', 'unknown subcommand'),
+        'it is too old (Redis 6.2 or later, or Valkey, is needed) or the command was renamed',
+    ),
+    _Advice(
+        ('TimeoutError', 'timeout'),
+        ('timed out', 'Timeout'),
+        "it did not answer in time: see its SLOWLOG and its load, or raise 'socket_timeout' of this server in "
+        'STREAM_REDIS_CONFIG; running the same work again is safe',
+        True,
+    ),
+    _Advice(
+        ('MasterNotFoundError',),
+        ('No master found',),
+        "no Sentinel names a primary: check 'sentinels' and 'service_name' of this server in STREAM_REDIS_CONFIG",
+        True,
+    ),
+    _Advice(
+        ('ConnectionError', 'OSError', 'RedisClusterException', 'ClusterError'),
+        (),
+        'is it running, and reachable from here? Check the address in STREAM_REDIS_CONFIG; running the same work '
+        'again is safe',
+        True,
+    ),
+)
+
+_OTHERWISE = _Advice((), (), 'see the server’s own words')
+
+_classes: dict[tuple[type, type], type] = {}
+
+
+class translated(contextlib.ContextDecorator):  # noqa: N801
+    """Turn the driver's errors into ours, as a context manager or a decorator; costs nothing worth counting.
+
+    :param server: the server's name in ``STREAM_REDIS_CONFIG``, or a client
+    :param key: the key that is worked on, or ``None`` for several
+    :raises StorageConnectionError: if the server can't be reached, or doesn't answer in time
+    :raises StorageError: if it refuses the command
+
+    >>> from stream_framework.storage.redis.errors import translated
+    >>> with translated('default', 'feed_1'):
+    ...     pass
+    """
+
+    __slots__ = ('key', 'server')
+
+    def __init__(self, server: Any = 'default', key: Any = None) -> None:
+        self.server = server
+        self.key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and isinstance(error, _FAILURES) and not isinstance(error, StorageError):
+            raise translate(error, self.server, self.key) from error
+
+
+def translate(error: BaseException, server: Any = 'default', key: Any = None) -> StorageError:
+    """Our error for one of the driver's.
+
+    :param server: the server's name in ``STREAM_REDIS_CONFIG``, or a client
+    """
+    words = _words(error)
+    advice = _advice(error, words)
+    if isinstance(server, str):
+        where = f'Redis server {server!r} ({config.address_of(server)})'
+        for secret in config.secrets_of(server):
+            words = words.replace(secret, '***')
+    else:
+        where = f'Redis server {config.client_address(server)}'
+    what = '' if key is None else f', key {key!r}'
+    # The driver's class comes last in the message: time-outs and lost connections often have no words of their own.
+    message = f'{where}{what}: {words or "no reason given"} ({type(error).__name__}): {advice.remedy}'
+    made = error_class(type(error), advice.unreachable)(message)
+    made.__dict__.update(_plain_attributes(error))
+    return made
+
+
+def error_reply(text: str, server: Any = 'default', key: Any = None) -> StorageError:
+    """Our error for one that a script returned as text: ``'WRONGTYPE Operation against a key ...'``."""
+    code = text.split(' ', 1)[0]
+    error: BaseException = _REPLIES.get(code, redis.ResponseError)(text)
+    made = translate(error, server, key)
+    made.__cause__ = error
+    return made
+
+
+_REPLIES: dict[str, type] = {}
+if redis is not None:
+    _REPLIES = {
+        'OOM': redis.exceptions.OutOfMemoryError,
+        'READONLY': redis.exceptions.ReadOnlyError,
+        'LOADING': redis.exceptions.BusyLoadingError,
+        'NOPERM': redis.exceptions.NoPermissionError,
+    }
+
+
+def error_class(driver_class: type, unreachable: bool) -> Any:
+    """The class of ours that derives from one of the driver's; made once."""
+    base = StorageConnectionError if unreachable else StorageError
+    made = _classes.get((driver_class, base))
+    if made is None:
+        name = f'Redis{driver_class.__name__}'
+        body = {
+            '__module__': __name__,
+            '__init__': _initialize,
+            '__str__': Exception.__str__,
+            '__reduce__': _reduce,
+            '__doc__': f'A {base.__name__} that is also a {driver_class.__module__}.{driver_class.__qualname__}.',
+            '_made_of': (driver_class, unreachable),
+        }
+        made = _classes.setdefault((driver_class, base), type(name, (base, driver_class), body))
+    return made
+
+
+def _initialize(self: Any, *args: Any) -> None:
+    # The driver's own constructors may take apart a server's reply; there is none here.
+    Exception.__init__(self, *args)
+
+
+def _reduce(self: Any) -> Any:
+    return _rebuild, (*self._made_of, self.args, self.__dict__)
+
+
+def _rebuild(driver_class: type, unreachable: bool, args: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    made = error_class(driver_class, unreachable)(*args)
+    made.__dict__.update(attributes)
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    """``RedisTimeoutError`` and so on by name: Celery's results name the classes of exceptions."""
+    driver_class = getattr(redis and redis.exceptions, name[5:], None) if name.startswith('Redis') else None
+    if not isinstance(driver_class, type):
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return error_class(driver_class, _advice_by_class(driver_class).unreachable)
+
+
+def _words(error: BaseException) -> str:
+    text = str(error)
+    prefix = ''
+    in_pipeline = _IN_PIPELINE.match(text)
+    if in_pipeline:
+        command = in_pipeline['command']
+        short = command if len(command) <= 80 else f'{command[:80]}...'
+        prefix, text = f'command {in_pipeline["number"]} ({short}): ', text[in_pipeline.end() :]
+    if len(text) > QUOTED_LENGTH:
+        text = f'{text[:QUOTED_LENGTH]}...'
+    return prefix + text.rstrip('.')
+
+
+def _advice(error: BaseException, words: str) -> _Advice:
+    said = words.rpartition('): ')[2] if words.startswith('command ') else words
+    for advice in _ADVICE:
+        for word in advice.words:
+            if said.startswith(word) if word.isupper() else word in said:
+                return advice
+    return _advice_by_class(type(error))
+
+
+def _advice_by_class(driver_class: type) -> _Advice:
+    for parent in driver_class.__mro__:
+        for advice in _ADVICE:
+            if parent.__name__ in advice.classes:
+                return advice
+    return _OTHERWISE
+
+
+def _plain_attributes(error: BaseException) -> dict[str, Any]:
+    """What the driver's error carries, as far as any process can unpickle it."""
+    return {key: value for key, value in vars(error).items() if isinstance(value, (str, int, float, tuple, type(None)))}

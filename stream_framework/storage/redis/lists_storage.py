@@ -1,0 +1,94 @@
+"""Lists on Redis: what notification feeds keep their unseen and unread ids in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.redis.connection import get_redis_connection
+from stream_framework.storage.redis.errors import translated
+from stream_framework.storage.redis.structures.base import (
+    VALUES_AT_A_TIME,
+    Command,
+    as_texts,
+    in_parts,
+    is_cluster,
+    run,
+    run_atomically,
+)
+
+
+class RedisListsStorage(BaseListsStorage):
+    """A Redis list for each. Each method is one round trip and one step; on a cluster, one step for each list.
+
+    :param redis_server: the server's name in ``STREAM_REDIS_CONFIG``
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        key_format: str | None = None,
+        max_length: int | None = None,
+        data_type: Any = None,
+        redis_server: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(key, key_format=key_format, max_length=max_length, data_type=data_type, **options)
+        #: The server's name in ``STREAM_REDIS_CONFIG``.
+        self.redis_server = redis_server or 'default'
+
+    @property
+    def redis(self) -> Any:
+        """The client."""
+        return get_redis_connection(self.redis_server)
+
+    def add_to_storage(self, lists: dict[str, list[str]], once: bool) -> None:
+        """Append, drop the oldest; with ``once`` what is there already is taken out first."""
+        work = []
+        for name, items in lists.items():
+            key = self.get_key(name)
+            commands: list[Command] = []
+            if once:
+                items = list(dict.fromkeys(reversed(items)))[::-1]
+            if self.max_length is not None:
+                items = items[max(len(items) - self.max_length, 0) :]
+            if once:
+                commands += [('LREM', key, 0, item) for item in items]
+            commands += [('RPUSH', key, *part) for part in in_parts(items, VALUES_AT_A_TIME)]
+            if self.max_length is not None:
+                commands.append(('LTRIM', key, -self.max_length, -1) if self.max_length > 0 else ('DEL', key))
+            work.append(commands)
+        self._in_one_step(work)
+
+    def remove_from_storage(self, lists: dict[str, list[str]]) -> None:
+        """Take out every occurrence."""
+        self._in_one_step(
+            [[('LREM', self.get_key(name), 0, item) for item in items] for name, items in lists.items()]
+        )
+
+    def count_in_storage(self, names: Sequence[str]) -> list[int]:
+        """The lengths."""
+        return self._in_one_step([[('LLEN', self.get_key(name))] for name in names])
+
+    def get_from_storage(self, names: Sequence[str]) -> list[list[str]]:
+        """The items."""
+        replies = self._in_one_step([[('LRANGE', self.get_key(name), 0, -1)] for name in names])
+        return [as_texts(reply) for reply in replies]
+
+    def flush_storage(self, names: Sequence[str]) -> None:
+        """Delete the lists."""
+        self._in_one_step([[('DEL', self.get_key(name))] for name in names])
+
+    def _in_one_step(self, work: Sequence[list[Command]]) -> list[Any]:
+        """Run the commands of each list; returns all replies."""
+        commands = [command for of_list in work for command in of_list]
+        with translated(self.redis_server, commands[0][1] if len(work) == 1 else self.base_key):
+            client = self.redis
+            if len(commands) == 1:
+                return run(client, commands)
+            if not is_cluster(client):
+                return run_atomically(client, commands)
+            if all(len(of_list) == 1 for of_list in work):
+                return run(client, commands)
+            return [reply for of_list in work for reply in run_atomically(client, of_list)]

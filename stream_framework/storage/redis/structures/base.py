@@ -1,0 +1,140 @@
+"""What every structure has: a key, and a client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from stream_framework.storage.redis.connection import get_redis_connection
+from stream_framework.storage.redis.errors import translated
+
+Command = tuple[Any, ...]
+
+#: How many values one command carries, and how many commands one pipeline: bounds memory on both sides.
+VALUES_AT_A_TIME = 1000
+COMMANDS_AT_A_TIME = 1000
+
+
+class RedisCache:
+    """Something under one key.
+
+    :param key: the key
+    :param redis: a client or a pipeline of redis-py; default the client of ``redis_server``
+    :param redis_server: the server's name in ``STREAM_REDIS_CONFIG``
+    """
+
+    def __init__(self, key: str, redis: Any = None, redis_server: str = 'default') -> None:
+        self.key = key
+        self._redis = redis
+        self.redis_server = redis_server
+
+    @property
+    def redis(self) -> Any:
+        """The client (or pipeline); looked up on every use, so that changed settings take effect."""
+        return get_redis_connection(self.redis_server) if self._redis is None else self._redis
+
+    @redis.setter
+    def redis(self, value: Any) -> None:
+        self._redis = value
+
+    def get_key(self, *args: Any, **kwargs: Any) -> str:
+        """The key."""
+        return self.key
+
+    def delete(self) -> int:
+        """Delete the key; returns how many keys were there."""
+        return self._run_one('DEL', self.get_key())
+
+    def _run_one(self, *command: Any) -> Any:
+        return self._run([command])[0]
+
+    def _run(self, commands: Sequence[Command], atomic: bool = False) -> list[Any]:
+        """Send commands: one as it is, several in a pipeline (on a cluster, one for each node).
+
+        :param atomic: all in one step; the commands must be about one key
+        :returns: the replies in order; in a pipeline of the caller, ``None`` for each
+        """
+        if not commands:
+            return []
+        with translated(self.redis_server if self._redis is None else self._redis, self._named(commands)):
+            client = self.redis
+            if is_pipeline(client):
+                for command in commands:
+                    client.execute_command(*command)
+                return [None] * len(commands)
+            if atomic and len(commands) > 1:
+                return run_atomically(client, commands)
+            replies: list[Any] = []
+            for part in in_parts(commands, COMMANDS_AT_A_TIME):
+                replies += run(client, part)
+            return replies
+
+    def _named(self, commands: Sequence[Command]) -> str:
+        """The key for messages."""
+        return commands[0][1] if len(commands) == 1 else self.key
+
+
+def run(client: Any, commands: Sequence[Command]) -> list[Any]:
+    """Send commands in one round trip, without a transaction."""
+    if len(commands) == 1:
+        return [client.execute_command(*commands[0])]
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    return pipeline.execute()
+
+
+def run_atomically(client: Any, commands: Sequence[Command]) -> list[Any]:
+    """Send commands in one transaction; on a cluster they must be about one key.
+
+    redis-py before 6.2 has no transactions on a cluster: there a script, which is one step as well, calls the commands.
+    """
+    if not is_cluster(client):
+        pipeline = client.pipeline(transaction=True)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return pipeline.execute()
+    arguments: list[Any] = []
+    for command in commands:
+        arguments += [len(command), *command]
+    return client.execute_command('EVAL', _ALL_IN_ONE_STEP, 1, commands[0][1], *arguments)
+
+
+# KEYS[1] the one key; ARGV: for each command how many parts it has, then these. Returns the replies.
+_ALL_IN_ONE_STEP = """
+local replies, i = {}, 1
+while i <= #ARGV do
+  local parts = tonumber(ARGV[i])
+  replies[#replies + 1] = redis.call(unpack(ARGV, i + 1, i + parts))
+  i = i + parts + 1
+end
+return replies
+"""
+
+
+def is_cluster(client: Any) -> bool:
+    """Whether a client talks to a Redis Cluster."""
+    return hasattr(client, 'get_primaries')
+
+
+def is_pipeline(client: Any) -> bool:
+    """Whether commands are queued, plain or cluster, rather than sent."""
+    return hasattr(client, 'command_stack')
+
+
+def in_parts(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of at most ``size``."""
+    iterator = iter(values)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def as_text(value: Any) -> Any:
+    """What a client that doesn't decode returns, as str; bytes that are no UTF-8 become surrogates."""
+    return value.decode('utf-8', 'surrogateescape') if isinstance(value, bytes) else value
+
+
+def as_texts(values: Iterable[Any] | None) -> list[Any]:
+    """:func:`as_text` of each."""
+    return [as_text(value) for value in values or ()]
