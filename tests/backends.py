@@ -147,7 +147,7 @@ class Memory(Backend):
     def reset(self) -> None:
         memory = importlib.import_module('stream_framework.storage.memory')
         memory.timeline_store.clear()
-        memory.activity_store.clear()
+        memory.InMemoryActivityStorage().flush()
 
 
 class Redis(Backend):

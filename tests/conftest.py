@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.backends import BACKENDS, running
+pytest.register_assert_rewrite('tests.contracts')
+
+from tests.backends import BACKENDS, running  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

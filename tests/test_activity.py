@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -248,7 +249,8 @@ class TestIdsOfAnyKind:
                 capture_output=True,
                 text=True,
                 check=True,
-                env={'PYTHONHASHSEED': seed, 'PYTHONPATH': str(pathlib.Path(__file__).parent.parent)},
+                cwd=pathlib.Path(__file__).parent.parent,
+                env={**os.environ, 'PYTHONHASHSEED': seed},
             )
             assert int(done.stdout) == first
 

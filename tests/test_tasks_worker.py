@@ -99,13 +99,14 @@ def test_following(manager: Any) -> None:
 
 def test_the_applications_own_delay(manager: Any) -> None:
     feed_class = manager.feed_classes['normal']
-    feed_class.insert_activity(act(1))
+    activity = act(1, object=880_000)
+    feed_class.insert_activity(activity)
     result = tasks.fanout_operation.delay(
         feed_manager=manager,
         feed_class=feed_class,
         user_ids=USERS,
         operation=add_operation,
-        operation_kwargs={'activities': [act(1)], 'trim': True},
+        operation_kwargs={'activities': [activity], 'trim': True},
     )
     result.get(timeout=30)
     assert counts(manager, 'normal', USERS) == [1] * 30

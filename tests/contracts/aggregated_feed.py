@@ -323,6 +323,7 @@ class AggregatedFeedContract:
 
     def test_batches_only_queue(self, feed_class: Any) -> None:
         feed_class(1).add_many([act(0, object=0), act(1, object=1)])
+        feed_class.insert_activity(act(2, object=0))
         with feed_class.get_timeline_batch_interface() as batch:
             for user_id in (1, 2, 3):
                 assert feed_class(user_id).add_many([act(2, object=0)], batch_interface=batch) == []
@@ -331,9 +332,7 @@ class AggregatedFeedContract:
             assert feed_class(2).count() == 0
         assert members(feed_class(1)[:]) == [('object-0', ids([act(0, object=0), act(2, object=0)]), 0)]
         for user_id in (2, 3):
-            assert members(feed_class(user_id).get_activity_slice(rehydrate=False)) == [
-                ('object-0', ids([act(2, object=0)]), 0)
-            ]
+            assert members(feed_class(user_id)[:]) == [('object-0', ids([act(2, object=0)]), 0)]
 
     def test_batches_are_dropped_on_errors(self, five: Any) -> None:
         before = members(five[:])
