@@ -1,0 +1,426 @@
+"""What travels through the broker: the arguments of the tasks as plain JSON.
+
+==================  ===================================================================================================
+argument            in a message
+==================  ===================================================================================================
+feed_manager        ``"package.module:QualName"`` of its class; the worker calls that without arguments
+feed_class          ``"package.module:QualName"``
+operation           ``"package.module:QualName"`` of a function; :mod:`stream_framework.paths` says which
+user_id, user_ids   ints and strs as they are, a ``uuid.UUID`` as ``{"uuid": "<32 hex digits>"}``; likewise
+                    target_ids, source_ids
+follow_limit        an int or null
+operation_kwargs    null, or one str of JSON: it is written once for all the chunks of a fan-out, and what is inside is
+                    safe from brokers and serializers that give a meaning of their own to some objects
+==================  ===================================================================================================
+
+Encoding what is encoded already changes nothing, since a retry publishes again what it was given. What
+``operation_kwargs`` holds is written by :mod:`stream_framework.serializers.codec`: each value is ``{"value": ...}``,
+``{"activity": row}`` or ``{"activities": [row or id, ...]}``; the rows are described at :func:`_activity_row`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import operator
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from stream_framework import ids, paths
+from stream_framework.activity import AggregatedActivity, BaseActivity, DehydratedActivity
+from stream_framework.exceptions import MessageError, SerializationException
+from stream_framework.serializers import codec
+from stream_framework.verbs import get_verb_by_id
+
+#: What ``Manager.fanout`` makes itself, in the worker; it is never published.
+BATCH_INTERFACE = 'batch_interface'
+
+_ID_LISTS = ('user_ids', 'target_ids', 'source_ids')
+
+
+class OperationKwargs(dict[str, Any]):
+    """``operation_kwargs`` that are encoded once, however many chunks of a fan-out they are published with.
+
+    They are encoded anew when a key is set to another value, and when a list in them gets or loses items; not when an
+    activity itself changes between two chunks.
+    """
+
+    _seen: tuple[Any, ...] | None = None
+    _text: str = ''
+
+    def encoded(self, local: bool = False) -> str:
+        """Their JSON.
+
+        :raises MessageError: for what can't travel
+        """
+        seen = (local, *self._parts())
+        if self._seen is None or len(seen) != len(self._seen) or not all(map(operator.is_, seen, self._seen)):
+            self._text = encode_operation_kwargs(self, local)
+            self._seen = seen
+        return self._text
+
+    def _parts(self) -> Iterable[Any]:
+        for name, value in self.items():
+            yield name
+            yield value
+            if isinstance(value, list):
+                yield from value
+
+    def __reduce__(self) -> Any:
+        return type(self), (dict(self),)
+
+
+def prepare(operation_kwargs: Mapping[str, Any] | None) -> OperationKwargs | None:
+    """The same ``operation_kwargs``, to be encoded only once if they are published many times.
+
+    >>> kwargs = prepare({'trim': False})
+    >>> kwargs == {'trim': False}, kwargs.encoded() is kwargs.encoded()
+    (True, True)
+    """
+    if operation_kwargs is None or isinstance(operation_kwargs, OperationKwargs):
+        return operation_kwargs
+    return OperationKwargs(operation_kwargs)
+
+
+def is_complete(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a task is given all that it needs, so that each value is known by its name."""
+    return len(args) + len(kwargs) == len(parameters) and set(parameters[len(args) :]) == set(kwargs)
+
+
+def encode(
+    parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any], local: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments for a message; positional ones stay positional.
+
+    :param parameters: the names of what the task takes
+    :param local: the message stays in this process, so ``__main__`` may be named
+    :raises MessageError: for what can't travel, with the remedy
+    """
+    named = _bind(parameters, args, kwargs)
+    encoded = {}
+    owners: list[type] = []
+    if 'feed_manager' in named:
+        encoded['feed_manager'] = path = paths.manager_path(named['feed_manager'], local)
+        owners.append(paths.resolve_manager(path, local))
+    if 'feed_class' in named:
+        encoded['feed_class'] = path = paths.feed_path(named['feed_class'], local)
+        owners.append(paths.resolve_feed(path, local))
+    for name, value in named.items():
+        if name == 'operation':
+            encoded[name] = paths.operation_path(value, owners, local)
+        elif name == 'operation_kwargs':
+            encoded[name] = _encode_kwargs(value, local)
+        elif name in _ID_LISTS:
+            encoded[name] = _encode_ids(name, value)
+        elif name == 'user_id':
+            encoded[name] = _encode_id(name, value)
+        elif name not in encoded:
+            encoded[name] = _limit(name, value)
+    return _unbind(parameters, len(args), encoded)
+
+
+def decode(
+    parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any], local: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that a message stands for.
+
+    :param parameters: the names of what the task takes
+    :param local: the arguments were never out of this process: ``__main__`` may be named, and what is no encoded value
+        is taken as it is
+    :raises MessageError: for a message that isn't what it must be; nothing was run then
+    """
+    named = _bind(parameters, args, kwargs)
+    decoded = dict(named)
+    owners: list[type] = []
+    manager_class = None
+    if 'feed_manager' in named:
+        manager = named['feed_manager']
+        if _is_encoded(manager, local):
+            manager_class = paths.resolve_manager(manager, local)
+        owners.append(manager_class or type(manager))
+    if 'feed_class' in named:
+        if _is_encoded(named['feed_class'], local):
+            decoded['feed_class'] = paths.resolve_feed(named['feed_class'], local)
+        owners.append(decoded['feed_class'])
+    for name, value in named.items():
+        if name == 'operation':
+            if _is_encoded(value, local):
+                decoded[name] = paths.resolve_operation(value, owners, local)
+        elif name == 'operation_kwargs':
+            if value is not None and _is_encoded(value, local):
+                decoded[name] = decode_operation_kwargs(value, local)
+        elif name in _ID_LISTS:
+            decoded[name] = _decode_ids(name, value, local)
+        elif name == 'user_id':
+            decoded[name] = _decode_id(name, value, local)
+        elif name == 'follow_limit' and not local:
+            _limit(name, value)
+    if manager_class is not None:
+        decoded['feed_manager'] = manager_class()
+    return _unbind(parameters, len(args), decoded)
+
+
+def encode_operation_kwargs(operation_kwargs: Mapping[str, Any], local: bool = False) -> str:
+    """``operation_kwargs`` as JSON, without ``batch_interface``.
+
+    :raises MessageError: for a value that can't travel, naming it
+    """
+    classes: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in operation_kwargs.items():
+        if not isinstance(name, str):
+            raise MessageError(f'operation_kwargs has the key {name!r}: keyword arguments are named by a str')
+        if name == BATCH_INTERFACE:
+            continue
+        if isinstance(value, BaseActivity):
+            values[name] = {'activity': _activity_row(value, classes, local)}
+        elif isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, BaseActivity) for item in value):
+            values[name] = {
+                'activities': [
+                    _activity_row(item, classes, local) if isinstance(item, BaseActivity) else _plain_id(name, item)
+                    for item in value
+                ]
+            }
+        else:
+            values[name] = {'value': value}
+    try:
+        return codec.dumps({'classes': classes, 'kwargs': values}, name='operation_kwargs')
+    except SerializationException as error:
+        raise MessageError(f'what can not be written as JSON can not travel in a task message: {error}') from error
+
+
+def decode_operation_kwargs(text: Any, local: bool = False) -> dict[str, Any]:
+    """What :func:`encode_operation_kwargs` wrote.
+
+    :raises MessageError: if it isn't that
+    """
+    if not isinstance(text, str):
+        raise MessageError(f'operation_kwargs is {_short(text)}: it must be a str of JSON, or null')
+    try:
+        message = codec.loads(text)
+    except SerializationException as error:
+        raise MessageError(f'operation_kwargs is not readable: {error}') from error
+    if not isinstance(message, dict) or message.keys() != {'classes', 'kwargs'}:
+        raise MessageError('operation_kwargs must hold "classes" and "kwargs", nothing else')
+    class_paths, values = message['classes'], message['kwargs']
+    if not isinstance(class_paths, list) or not isinstance(values, dict) or BATCH_INTERFACE in values:
+        raise MessageError('operation_kwargs must hold a list of classes, and keyword arguments without batch_interface')
+    classes = [paths.resolve_activity(path, local) for path in class_paths]
+    kwargs = {}
+    for name, tagged in values.items():
+        kind, value = next(iter(tagged.items())) if isinstance(tagged, dict) and len(tagged) == 1 else (None, None)
+        if not isinstance(name, str):
+            raise MessageError(f'operation_kwargs has the key {_short(name)}: keyword arguments are named by a str')
+        if kind == 'value':
+            kwargs[name] = value
+        elif kind == 'activity':
+            kwargs[name] = _activity(value, classes)
+        elif kind == 'activities' and isinstance(value, list):
+            kwargs[name] = [_activity(item, classes) if isinstance(item, list) else _known_id(name, item) for item in value]
+        else:
+            raise MessageError(f'operation_kwargs[{name!r}] must be one of a value, an activity or a list of activities')
+    return kwargs
+
+
+def _encode_kwargs(value: Any, local: bool) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        decode_operation_kwargs(value, local)
+        return value
+    if isinstance(value, OperationKwargs):
+        return value.encoded(local)
+    if isinstance(value, Mapping):
+        return encode_operation_kwargs(value, local)
+    raise MessageError(f'operation_kwargs is {_short(value)}: it must be a dict of keyword arguments, or None')
+
+
+def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
+    """An activity as a list, which is a third of the size that names would make it:
+
+    number of the class, actor id, verb id, object id, target id, time (ISO, naive UTC), extra_context, and the id that
+    it was stored under or null. A reference is the number of its class and the activity's id.
+    """
+    cls = type(activity)
+    if isinstance(activity, AggregatedActivity):
+        raise MessageError(f'{_short(activity)} can not travel in a task message: publish its activities instead')
+    path = paths.activity_path(cls, local)
+    if path not in classes:
+        classes.append(path)
+    number = classes.index(path)
+    if isinstance(activity, DehydratedActivity):
+        return [number, activity.serialization_id]
+    try:
+        verb, time, context = activity.verb, activity.time, activity.extra_context
+        if get_verb_by_id(verb.id) is not verb:
+            raise LookupError(verb.id)
+        row = [
+            number,
+            _plain_id('actor', activity.actor_id),
+            verb.id,
+            _plain_id('object', activity.object_id),
+            None if activity.target_id is None else _plain_id('target', activity.target_id),
+            ids.naive_utc(time).isoformat(),
+            context,
+            getattr(activity, '_stored_id', None),
+        ]
+        if not isinstance(context, dict):
+            raise MessageError(f'extra_context of {_short(activity)} is {_short(context)}: it must be a dict')
+    except MessageError:
+        raise
+    except LookupError as error:
+        raise MessageError(
+            f'the verb of {_short(activity)} is not registered: call stream_framework.verbs.base.register(verb) in a '
+            'module that publishers and workers import'
+        ) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise MessageError(f'{_short(activity)} lacks what every activity has: {error}') from error
+    _check_same(activity, row, cls)
+    return row
+
+
+def _check_same(activity: Any, row: list[Any], cls: type) -> None:
+    """Make sure that an activity whose class does things its own way comes out of a message as it went in."""
+    if not cls.__module__.startswith('stream_framework.'):
+        rebuilt = _activity([0, *row[1:]], [cls])
+        if rebuilt.serialization_id != activity.serialization_id:
+            raise MessageError(
+                f'{_short(activity)} would have another serialization_id in a worker ({rebuilt.serialization_id}, not '
+                f'{activity.serialization_id}): {cls.__name__} must make it from actor_id, verb, object_id, '
+                'target_id, time and extra_context alone'
+            )
+
+
+def _activity(row: Any, classes: list[type]) -> Any:
+    if not isinstance(row, list) or len(row) not in (2, 8) or type(row[0]) is not int:
+        raise MessageError(f'{_short(row)} is no activity')
+    if not 0 <= row[0] < len(classes):
+        raise MessageError(f'{_short(row)} has a class that the message does not list')
+    cls: Callable[..., Any] = classes[row[0]]
+    if len(row) == 2:
+        if type(row[1]) is not int or not issubclass(classes[row[0]], DehydratedActivity):
+            raise MessageError(f'{_short(row)} is no reference to an activity')
+        return cls(row[1])
+    _, actor, verb_id, object_, target, time, context, stored_id = row
+    if not isinstance(time, str) or not isinstance(context, dict) or not (stored_id is None or type(stored_id) is int):
+        raise MessageError(f'{_short(row)} is no activity: its time, context or id is of the wrong type')
+    try:
+        verb = get_verb_by_id(verb_id)
+    except (KeyError, ValueError) as error:
+        raise MessageError(
+            f'{_short(row)} has the verb id {_short(verb_id)}, which is not registered here: import the module that '
+            'registers it where the worker starts'
+        ) from error
+    try:
+        activity = cls(
+            _known_id('actor', actor),
+            verb,
+            _known_id('object', object_),
+            None if target is None else _known_id('target', target),
+            time=datetime.datetime.fromisoformat(time),
+            extra_context=context,
+        )
+    except MessageError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        raise MessageError(
+            f"can't make a {classes[row[0]].__name__} of {_short(row)} ({error}): it must take "
+            '(actor, verb, object, target, time=, extra_context=), as Activity does'
+        ) from error
+    if stored_id is not None:
+        activity._stored_id = stored_id
+    return activity
+
+
+def _encode_ids(name: str, value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise MessageError(f'{name} is {_short(value)}: it must be a list of ids')
+    return [_encode_id(name, item) for item in value]
+
+
+def _encode_id(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        _decode_id(name, value, False)
+        return value
+    value = _plain_id(name, value)
+    return {'uuid': value.hex} if isinstance(value, uuid.UUID) else value
+
+
+def _plain_id(name: str, value: Any) -> int | str | uuid.UUID:
+    """An id without the subclasses of int and str that JSON wouldn't bring back."""
+    if type(value) is int or type(value) is str or isinstance(value, uuid.UUID):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    try:
+        return int(operator.index(value))  # a bool, an IntEnum, a number of numpy's
+    except TypeError as error:
+        raise MessageError(
+            f'{name} has {_short(value)}, a {type(value).__name__}: ids in a task message are int, str or uuid.UUID'
+        ) from error
+
+
+def _known_id(name: str, value: Any) -> int | str | uuid.UUID:
+    if type(value) is int or type(value) is str or type(value) is uuid.UUID:
+        return value
+    raise MessageError(f'{name} has {_short(value)}: ids in a task message are int, str or uuid.UUID')
+
+
+def _decode_ids(name: str, value: Any, local: bool) -> Any:
+    if not isinstance(value, list):
+        if local:
+            return value
+        raise MessageError(f'{name} is {_short(value)}: it must be a list of ids')
+    return [_decode_id(name, item, local) for item in value]
+
+
+def _decode_id(name: str, value: Any, local: bool) -> Any:
+    if type(value) is int or type(value) is str:
+        return value
+    if isinstance(value, dict) and value.keys() == {'uuid'} and isinstance(value['uuid'], str):
+        try:
+            return uuid.UUID(hex=value['uuid'])
+        except ValueError as error:
+            raise MessageError(f'{name} has {_short(value)}, which is no UUID') from error
+    if local:
+        return value
+    raise MessageError(f'{name} has {_short(value)}: ids in a task message are int, str or {{"uuid": hex digits}}')
+
+
+def _limit(name: str, value: Any) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    try:
+        return int(operator.index(value))
+    except TypeError as error:
+        raise MessageError(f'{name} is {_short(value)}: it must be an int or None') from error
+
+
+def _is_encoded(value: Any, local: bool) -> bool:
+    # In a worker whatever comes has to be; what resolves it complains if it isn't.
+    return not local or isinstance(value, str)
+
+
+def _bind(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    named = dict(zip(parameters, args, strict=False))
+    wrong = [name for name in kwargs if name not in parameters or name in named]
+    named.update(kwargs)
+    missing = [name for name in parameters if name not in named]
+    if len(args) > len(parameters) or wrong or missing:
+        raise MessageError(
+            f'the task takes ({", ".join(parameters)}); given were {len(args)} positional and '
+            f'({_short(", ".join(map(str, kwargs)))})'
+        )
+    return named
+
+
+def _unbind(
+    parameters: Sequence[str], positional: int, named: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    args = tuple(named[name] for name in parameters[:positional])
+    return args, {name: named[name] for name in parameters[positional:]}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:197] + '...'
