@@ -84,6 +84,7 @@ ATTRIBUTES: list[tuple[Any, dict[str, Any]]] = [
             'user_feed_class': UserBaseFeed,
             'follow_activity_limit': 5000,
             'fanout_chunk_size': 100,
+            'operation_ttl': 24 * 3600,
         },
     ),
 ]

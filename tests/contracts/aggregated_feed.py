@@ -358,6 +358,18 @@ class AggregatedFeedContract:
             (2, ['object-1', 'object-2'], 2),
         ]
 
+    def test_on_update_feed_once_however_much_was_queued(self, backend: Any) -> None:
+        calls = []
+
+        def on_update_feed(self: Any, new: Any, deleted: Any) -> None:
+            calls.append((self.user_id, self.count()))
+
+        feed_class = backend.aggregated(aggregator_class=ByObject, on_update_feed=on_update_feed)
+        with feed_class.get_timeline_batch_interface() as batch:
+            for n in range(5):
+                feed_class(1).add_many([act(n, object=n)], batch_interface=batch)
+        assert calls == [(1, 5)]
+
     def test_batches_keep_the_order_of_work(self, feed_class: Any) -> None:
         one = act(1, object=1)
         feed_class.insert_activity(one)

@@ -27,6 +27,14 @@ class ShortId(Activity):
         return self.object_id  # type: ignore[return-value]
 
 
+class UuidId(Activity):
+    """Ids that are UUIDs."""
+
+    @property
+    def serialization_id(self) -> Any:
+        return uuid.UUID(int=2**100 + self.object_id)  # type: ignore[operator]
+
+
 class Subclass(Activity):
     """Adds nothing that matters for the id."""
 
@@ -586,6 +594,19 @@ class FlatFeedContract:
         feed.add_many([act(0, object=n, cls=ShortId) for n in (123, 124)])
         feed.remove_many(['123'])
         assert ids(feed[:]) == [124]
+
+    def test_uuids_as_serialization_ids(self, backend: Any) -> None:
+        feed = backend.flat(activity_class=UuidId)(1)
+        activities = [UuidId(1, Love, n, time=at(0)) for n in range(5)]
+        feed.add_many(activities)
+        assert ids(feed[:]) == [2**100 + n for n in (4, 3, 2, 1, 0)]
+        assert feed.index_of(uuid.UUID(int=2**100 + 3)) == 1
+        assert feed.index_of(2**100 + 3) == 1
+        assert feed.index_of(activities[3]) == 1
+        assert ids(feed.filter(activity_id__lt=2**100 + 3)[:1]) == [2**100 + 2]
+        feed.remove(activities[4])
+        feed.remove(uuid.UUID(int=2**100))
+        assert ids(feed[:]) == [2**100 + n for n in (3, 2, 1)]
 
     @pytest.mark.parametrize('safe', [False, True])
     def test_ids_of_any_kind_come_back(self, backend: Any, safe: bool) -> None:
