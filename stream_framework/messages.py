@@ -186,7 +186,30 @@ def encode_operation_kwargs(operation_kwargs: Mapping[str, Any], local: bool = F
     try:
         return codec.dumps({'classes': classes, 'kwargs': values}, name='operation_kwargs')
     except SerializationException as error:
-        raise MessageError(f'what can not be written as JSON can not travel in a task message: {error}') from error
+        raise MessageError(
+            f'what can not be written as JSON can not travel in a task message: {_blame(operation_kwargs) or error}'
+        ) from error
+
+
+def _blame(operation_kwargs: Mapping[str, Any]) -> str | None:
+    """The error of the one value that can't be written, in the publisher's terms."""
+    for name, value in operation_kwargs.items():
+        parts = {f'operation_kwargs[{name!r}]': value}
+        if name == BATCH_INTERFACE:
+            continue
+        if isinstance(value, (BaseActivity, list, tuple, set, frozenset)):
+            items = [value] if isinstance(value, BaseActivity) else value
+            activities = [item for item in items if isinstance(item, BaseActivity)]
+            if activities:
+                parts = {
+                    f'extra_context of {paths.short(item)}': getattr(item, 'extra_context', None) for item in activities
+                }
+        for part, content in parts.items():
+            try:
+                codec.dumps(content, name=part)
+            except SerializationException as error:
+                return str(error)
+    return None
 
 
 def decode_operation_kwargs(text: Any, local: bool = False) -> dict[str, Any]:
@@ -195,7 +218,7 @@ def decode_operation_kwargs(text: Any, local: bool = False) -> dict[str, Any]:
     :raises MessageError: if it isn't that
     """
     if not isinstance(text, str):
-        raise MessageError(f'operation_kwargs is {_short(text)}: it must be a str of JSON, or null')
+        raise MessageError(f'operation_kwargs is {paths.short(text)}: it must be a str of JSON, or null')
     try:
         message = codec.loads(text)
     except SerializationException as error:
@@ -204,21 +227,29 @@ def decode_operation_kwargs(text: Any, local: bool = False) -> dict[str, Any]:
         raise MessageError('operation_kwargs must hold "classes" and "kwargs", nothing else')
     class_paths, values = message['classes'], message['kwargs']
     if not isinstance(class_paths, list) or not isinstance(values, dict) or BATCH_INTERFACE in values:
-        raise MessageError('operation_kwargs must hold a list of classes, and keyword arguments without batch_interface')
+        raise MessageError(
+            'operation_kwargs must hold a list of classes, and keyword arguments without batch_interface'
+        )
     classes = [paths.resolve_activity(path, local) for path in class_paths]
     kwargs = {}
     for name, tagged in values.items():
         kind, value = next(iter(tagged.items())) if isinstance(tagged, dict) and len(tagged) == 1 else (None, None)
         if not isinstance(name, str):
-            raise MessageError(f'operation_kwargs has the key {_short(name)}: keyword arguments are named by a str')
+            raise MessageError(
+                f'operation_kwargs has the key {paths.short(name)}: keyword arguments are named by a str'
+            )
         if kind == 'value':
             kwargs[name] = value
         elif kind == 'activity':
             kwargs[name] = _activity(value, classes)
         elif kind == 'activities' and isinstance(value, list):
-            kwargs[name] = [_activity(item, classes) if isinstance(item, list) else _known_id(name, item) for item in value]
+            kwargs[name] = [
+                _activity(item, classes) if isinstance(item, list) else _known_id(name, item) for item in value
+            ]
         else:
-            raise MessageError(f'operation_kwargs[{name!r}] must be one of a value, an activity or a list of activities')
+            raise MessageError(
+                f'operation_kwargs[{name!r}] must be one of a value, an activity or a list of activities'
+            )
     return kwargs
 
 
@@ -232,7 +263,7 @@ def _encode_kwargs(value: Any, local: bool) -> str | None:
         return value.encoded(local)
     if isinstance(value, Mapping):
         return encode_operation_kwargs(value, local)
-    raise MessageError(f'operation_kwargs is {_short(value)}: it must be a dict of keyword arguments, or None')
+    raise MessageError(f'operation_kwargs is {paths.short(value)}: it must be a dict of keyword arguments, or None')
 
 
 def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
@@ -243,7 +274,7 @@ def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
     """
     cls = type(activity)
     if isinstance(activity, AggregatedActivity):
-        raise MessageError(f'{_short(activity)} can not travel in a task message: publish its activities instead')
+        raise MessageError(f'{paths.short(activity)} can not travel in a task message: publish its activities instead')
     path = paths.activity_path(cls, local)
     if path not in classes:
         classes.append(path)
@@ -265,16 +296,16 @@ def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
             getattr(activity, '_stored_id', None),
         ]
         if not isinstance(context, dict):
-            raise MessageError(f'extra_context of {_short(activity)} is {_short(context)}: it must be a dict')
+            raise MessageError(f'extra_context of {paths.short(activity)} is {paths.short(context)}: it must be a dict')
     except MessageError:
         raise
     except LookupError as error:
         raise MessageError(
-            f'the verb of {_short(activity)} is not registered: call stream_framework.verbs.base.register(verb) in a '
+            f'the verb of {paths.short(activity)} is not registered: call stream_framework.verbs.base.register(verb) in a '
             'module that publishers and workers import'
         ) from error
     except (AttributeError, TypeError, ValueError) as error:
-        raise MessageError(f'{_short(activity)} lacks what every activity has: {error}') from error
+        raise MessageError(f'{paths.short(activity)} lacks what every activity has: {error}') from error
     _check_same(activity, row, cls)
     return row
 
@@ -282,10 +313,11 @@ def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
 def _check_same(activity: Any, row: list[Any], cls: type) -> None:
     """Make sure that an activity whose class does things its own way comes out of a message as it went in."""
     if not cls.__module__.startswith('stream_framework.'):
-        rebuilt = _activity([0, *row[1:]], [cls])
+        *values, context, stored_id = row
+        rebuilt = _activity([0, *values[1:], dict(context), stored_id], [cls])
         if rebuilt.serialization_id != activity.serialization_id:
             raise MessageError(
-                f'{_short(activity)} would have another serialization_id in a worker ({rebuilt.serialization_id}, not '
+                f'{paths.short(activity)} would have another serialization_id in a worker ({rebuilt.serialization_id}, not '
                 f'{activity.serialization_id}): {cls.__name__} must make it from actor_id, verb, object_id, '
                 'target_id, time and extra_context alone'
             )
@@ -293,22 +325,22 @@ def _check_same(activity: Any, row: list[Any], cls: type) -> None:
 
 def _activity(row: Any, classes: list[type]) -> Any:
     if not isinstance(row, list) or len(row) not in (2, 8) or type(row[0]) is not int:
-        raise MessageError(f'{_short(row)} is no activity')
+        raise MessageError(f'{paths.short(row)} is no activity')
     if not 0 <= row[0] < len(classes):
-        raise MessageError(f'{_short(row)} has a class that the message does not list')
+        raise MessageError(f'{paths.short(row)} has a class that the message does not list')
     cls: Callable[..., Any] = classes[row[0]]
     if len(row) == 2:
         if type(row[1]) is not int or not issubclass(classes[row[0]], DehydratedActivity):
-            raise MessageError(f'{_short(row)} is no reference to an activity')
+            raise MessageError(f'{paths.short(row)} is no reference to an activity')
         return cls(row[1])
     _, actor, verb_id, object_, target, time, context, stored_id = row
     if not isinstance(time, str) or not isinstance(context, dict) or not (stored_id is None or type(stored_id) is int):
-        raise MessageError(f'{_short(row)} is no activity: its time, context or id is of the wrong type')
+        raise MessageError(f'{paths.short(row)} is no activity: its time, context or id is of the wrong type')
     try:
         verb = get_verb_by_id(verb_id)
     except (KeyError, ValueError) as error:
         raise MessageError(
-            f'{_short(row)} has the verb id {_short(verb_id)}, which is not registered here: import the module that '
+            f'{paths.short(row)} has the verb id {paths.short(verb_id)}, which is not registered here: import the module that '
             'registers it where the worker starts'
         ) from error
     try:
@@ -324,7 +356,7 @@ def _activity(row: Any, classes: list[type]) -> Any:
         raise
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise MessageError(
-            f"can't make a {classes[row[0]].__name__} of {_short(row)} ({error}): it must take "
+            f"can't make a {classes[row[0]].__name__} of {paths.short(row)} ({error}): it must take "
             '(actor, verb, object, target, time=, extra_context=), as Activity does'
         ) from error
     if stored_id is not None:
@@ -334,7 +366,7 @@ def _activity(row: Any, classes: list[type]) -> Any:
 
 def _encode_ids(name: str, value: Any) -> list[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise MessageError(f'{name} is {_short(value)}: it must be a list of ids')
+        raise MessageError(f'{name} is {paths.short(value)}: it must be a list of ids')
     return [_encode_id(name, item) for item in value]
 
 
@@ -356,21 +388,21 @@ def _plain_id(name: str, value: Any) -> int | str | uuid.UUID:
         return int(operator.index(value))  # a bool, an IntEnum, a number of numpy's
     except TypeError as error:
         raise MessageError(
-            f'{name} has {_short(value)}, a {type(value).__name__}: ids in a task message are int, str or uuid.UUID'
+            f'{name} has {paths.short(value)}, a {type(value).__name__}: ids in a task message are int, str or uuid.UUID'
         ) from error
 
 
 def _known_id(name: str, value: Any) -> int | str | uuid.UUID:
     if type(value) is int or type(value) is str or type(value) is uuid.UUID:
         return value
-    raise MessageError(f'{name} has {_short(value)}: ids in a task message are int, str or uuid.UUID')
+    raise MessageError(f'{name} has {paths.short(value)}: ids in a task message are int, str or uuid.UUID')
 
 
 def _decode_ids(name: str, value: Any, local: bool) -> Any:
     if not isinstance(value, list):
         if local:
             return value
-        raise MessageError(f'{name} is {_short(value)}: it must be a list of ids')
+        raise MessageError(f'{name} is {paths.short(value)}: it must be a list of ids')
     return [_decode_id(name, item, local) for item in value]
 
 
@@ -381,10 +413,10 @@ def _decode_id(name: str, value: Any, local: bool) -> Any:
         try:
             return uuid.UUID(hex=value['uuid'])
         except ValueError as error:
-            raise MessageError(f'{name} has {_short(value)}, which is no UUID') from error
+            raise MessageError(f'{name} has {paths.short(value)}, which is no UUID') from error
     if local:
         return value
-    raise MessageError(f'{name} has {_short(value)}: ids in a task message are int, str or {{"uuid": hex digits}}')
+    raise MessageError(f'{name} has {paths.short(value)}: ids in a task message are int, str or {{"uuid": hex digits}}')
 
 
 def _limit(name: str, value: Any) -> int | None:
@@ -393,7 +425,7 @@ def _limit(name: str, value: Any) -> int | None:
     try:
         return int(operator.index(value))
     except TypeError as error:
-        raise MessageError(f'{name} is {_short(value)}: it must be an int or None') from error
+        raise MessageError(f'{name} is {paths.short(value)}: it must be an int or None') from error
 
 
 def _is_encoded(value: Any, local: bool) -> bool:
@@ -409,7 +441,7 @@ def _bind(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, A
     if len(args) > len(parameters) or wrong or missing:
         raise MessageError(
             f'the task takes ({", ".join(parameters)}); given were {len(args)} positional and '
-            f'({_short(", ".join(map(str, kwargs)))})'
+            f'({paths.short(", ".join(map(str, kwargs)))})'
         )
     return named
 
@@ -419,8 +451,3 @@ def _unbind(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     args = tuple(named[name] for name in parameters[:positional])
     return args, {name: named[name] for name in parameters[positional:]}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:197] + '...'

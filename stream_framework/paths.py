@@ -97,7 +97,7 @@ def operation_path(operation: Any, owners: Iterable[type], local: bool = False) 
         return operation
     if not inspect.isfunction(operation):
         raise MessageError(
-            f'operation {_short(operation)} is no function: write a module-level function that takes the feed and '
+            f'operation {short(operation)} is no function: write a module-level function that takes the feed and '
             'the operation_kwargs, and give that'
         )
     path = _path_of(operation, 'operation', local)
@@ -143,7 +143,7 @@ def resolve_operation(path: Any, owners: Iterable[type], local: bool = False) ->
 def _path_of(thing: Any, role: str, local: bool) -> str:
     module, name = getattr(thing, '__module__', None), getattr(thing, '__qualname__', None)
     if not isinstance(module, str) or not isinstance(name, str):
-        raise MessageError(f'{role} {_short(thing)} has no import path: define it at the top of a module')
+        raise MessageError(f'{role} {short(thing)} has no import path: define it at the top of a module')
     if '<' in name:
         kind = 'a lambda' if name.endswith('<lambda>') else 'defined inside a function'
         raise MessageError(
@@ -161,7 +161,7 @@ def _path_of(thing: Any, role: str, local: bool) -> str:
         _published_here[path] = thing
     elif _find(path, role, local) is not thing:
         raise MessageError(
-            f'{role} {_short(thing)} is not what {path} is: give it, at the top of its module, the name that it was '
+            f'{role} {short(thing)} is not what {path} is: give it, at the top of its module, the name that it was '
             'defined with'
         )
     return path
@@ -186,7 +186,7 @@ def _find(path: Any, role: str, local: bool) -> Any:
         # What is written in the module or class itself: no attribute of an instance, nothing that __getattr__ makes up.
         if not isinstance(found, (type, types.ModuleType)) or name not in vars(found):
             raise MessageError(
-                f'{role} {path}: there is no {name} in {_short(found)}; if it was moved or renamed, leave an import '
+                f'{role} {path}: there is no {name} in {short(found)}; if it was moved or renamed, leave an import '
                 'at its old place until old messages are done'
             )
         found = vars(found)[name]
@@ -197,12 +197,12 @@ def _find(path: Any, role: str, local: bool) -> Any:
 
 def _split(path: Any, role: str, local: bool) -> tuple[str, list[str]]:
     if not isinstance(path, str) or len(path) > _MAX_LENGTH:
-        raise MessageError(f'{role} {_short(path)} is no import path: it must be a str, "package.module:QualName"')
+        raise MessageError(f'{role} {short(path)} is no import path: it must be a str, "package.module:QualName"')
     module, colon, name = path.partition(':')
     names = name.split('.')
     parts = names if module == MAIN and local else [*module.split('.'), *names]
     if not colon or not all(part.isidentifier() for part in parts):
-        raise MessageError(f'{role} {_short(path)} is no import path: it must look like "package.module:QualName"')
+        raise MessageError(f'{role} {short(path)} is no import path: it must look like "package.module:QualName"')
     if any(part.startswith('__') for part in parts):
         raise MessageError(f'{role} {path}: a message may name nothing that begins with two underscores')
     top = module.partition('.')[0]
@@ -234,7 +234,7 @@ def _is_standard(top: str) -> bool:
 
 def _check_manager(cls: Any) -> type:
     if not isinstance(cls, type) or not callable(getattr(cls, 'fanout', None)):
-        raise MessageError(f'manager {_short(cls)} is no class with a fanout method')
+        raise MessageError(f'manager {short(cls)} is no class with a fanout method')
     return cls
 
 
@@ -246,14 +246,14 @@ def _check_constructor(cls: type) -> None:
         return  # a class in C that doesn't say
     except TypeError as error:
         raise MessageError(
-            f'manager {_short(cls)} needs arguments ({error}), and a worker makes it without any: give them defaults, '
+            f'manager {short(cls)} needs arguments ({error}), and a worker makes it without any: give them defaults, '
             'or derive a class that fills them in'
         ) from error
 
 
 def _check_subclass(cls: Any, base: type, role: str) -> type:
     if not isinstance(cls, type) or not issubclass(cls, base):
-        raise MessageError(f'{role} {_short(cls)} is no subclass of {base.__module__}.{base.__qualname__}')
+        raise MessageError(f'{role} {short(cls)} is no subclass of {base.__module__}.{base.__qualname__}')
     return cls
 
 
@@ -291,6 +291,10 @@ def _check_package(module: str, owners: Iterable[type], local: bool) -> None:
         )
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
+def short(value: Any) -> str:
+    """A value for the text of an error, whatever its ``repr`` does."""
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, the error to report is another
+        text = f'<{type(value).__name__} whose repr fails: {type(error).__name__}>'
     return text if len(text) <= 200 else text[:197] + '...'
