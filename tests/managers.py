@@ -18,7 +18,8 @@ ASKED: list[dict[str, Any]] = []
 class FollowersManager(Manager):
     """Knows the followers in ``FOLLOWERS``."""
 
-    def get_user_follower_ids(self, **kwargs: Any) -> Any:
+    def get_user_follower_ids(self, *args: Any, **kwargs: Any) -> Any:
+        assert not args, 'user_id is always given as a keyword'
         ASKED.append(kwargs)
         found = FOLLOWERS.get(kwargs['user_id'], {FanoutPriority.HIGH: []})
         return found() if callable(found) else found
@@ -58,6 +59,4 @@ def _make(backend: Backend, prefix: str) -> Any:
 
 
 for _backend in BACKENDS:
-    managers[_backend.name] = lambda backend=_backend: _make(  # type: ignore[misc]
-        backend(), backend.name.title().replace('-', '')
-    )
+    managers[_backend.name] = lambda backend=_backend: _make(backend(), backend.name.title().replace('-', ''))

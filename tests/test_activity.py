@@ -120,7 +120,9 @@ class TestActivity:
             pytz.utc.localize(START),
             START.replace(tzinfo=datetime.timezone.utc),
             pytz.timezone('America/New_York').localize(datetime.datetime(2013, 7, 8, 2, 59, 15)),
-            datetime.datetime(2013, 7, 8, 12, 29, 15, tzinfo=datetime.timezone(datetime.timedelta(hours=5, minutes=30))),
+            datetime.datetime(
+                2013, 7, 8, 12, 29, 15, tzinfo=datetime.timezone(datetime.timedelta(hours=5, minutes=30))
+            ),
         ],
     )
     def test_aware_times_become_naive_utc(self, time: datetime.datetime) -> None:

@@ -200,7 +200,9 @@ class AggregatedFeedContract:
 
     def test_remove_many(self, feed: Any) -> None:
         feed.add_many([*acts(5), *acts(3, verb=Comment)])
-        feed.remove_many([act(0), act(4).serialization_id, str(act(2).serialization_id), *acts(3, verb=Comment), act(77)])
+        feed.remove_many(
+            [act(0), act(4).serialization_id, str(act(2).serialization_id), *acts(3, verb=Comment), act(77)]
+        )
         assert members(feed[:]) == [(LOVED, ids([act(1), act(3)]), 0)]
 
     def test_removing_the_last_deletes_the_group(self, five: Any) -> None:

@@ -684,7 +684,9 @@ class FlatFeedContract:
         assert found.extra_context == context
         assert repr(_sorted_sets(found.extra_context)) == repr(_sorted_sets(context)), 'types come back, too'
 
-    @pytest.mark.parametrize('value', [object(), open, float, lambda: None], ids=['object', 'function', 'class', 'lambda'])
+    @pytest.mark.parametrize(
+        'value', [object(), open, float, lambda: None], ids=['object', 'function', 'class', 'lambda']
+    )
     def test_contexts_come_back_equal_or_are_refused(self, backend: Any, value: Any) -> None:
         feed = backend.flat()(1)
         try:

@@ -1,0 +1,1 @@
+"""What is stored of activities and groups, and how it becomes activities and groups again."""

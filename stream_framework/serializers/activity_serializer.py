@@ -1,0 +1,151 @@
+"""Whole activities as one line of text: ``actor,verb,object,target,time,context``."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+from typing import Any
+from urllib.parse import quote, unquote
+
+from stream_framework.exceptions import SerializationException
+from stream_framework.serializers import codec, legacy_pickle
+from stream_framework.serializers.base import BaseSerializer
+from stream_framework.serializers.utils import format_time, parse_time, short, to_text
+from stream_framework.verbs import get_verb_by_id
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+_timedelta = datetime.timedelta
+_INT = re.compile(r'-?[0-9]+\Z')
+_UUID = re.compile(r'[0-9a-f]{32}\Z')
+
+# What an id of text keeps unescaped, besides letters, digits and _.-~ ; the rest is percent-encoded UTF-8.
+_PLAIN_IN_IDS = '@:/+'
+
+
+class ActivitySerializer(BaseSerializer):
+    """The format of 1.4.0, with contexts in JSON.
+
+    ==========  ======================================================================================================
+    part        spelling
+    ==========  ======================================================================================================
+    ids         ints in decimal; ``s:`` and the percent-encoded text; ``u:`` and the 32 hexadecimal digits of a UUID
+    target      the same; ``0`` for none, ``00`` for the id 0 (which 1.4.0 reads as none)
+    time        seconds since 1970, with 6 decimals
+    context     nothing for ``{}``, else JSON (see :mod:`~stream_framework.serializers.codec`) with ``;`` escaped; in
+                data of 1.4.0 a pickle decoded as latin-1, read by the restricted unpickler
+    ==========  ======================================================================================================
+
+    >>> from stream_framework.activity import Activity
+    >>> from stream_framework.verbs import Love
+    >>> serializer = ActivitySerializer(Activity)
+    >>> activity = Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15), extra_context={'n': 1})
+    >>> serializer.dumps(activity)
+    '13,3,42,0,1373266755.000000,{"n":1}'
+    >>> serializer.loads(serializer.dumps(activity)) == activity
+    True
+    """
+
+    def dumps(self, activity: Any) -> str:
+        """An activity as text, without ``;`` and line breaks.
+
+        :raises ValueError: for a wrong type
+        :raises SerializationException: for an id, a time or a context that the format can't hold
+        """
+        self.check_type(activity)
+        context = activity.extra_context
+        if context:
+            if not isinstance(context, dict):
+                raise SerializationException(
+                    f'extra_context is {short(context)}, of type {type(context).__name__}: only a dict can be stored'
+                )
+            context = codec.dumps(context, ';', 'extra_context')
+        else:
+            context = ''
+        actor, target, verb_id = activity.actor_id, activity.target_id, activity.verb.id
+        if type(verb_id) is not int:
+            raise SerializationException(f'the id of {activity.verb!r} is {short(verb_id)}, not an int')
+        try:
+            time = format_time(activity.time)
+            if target is None:
+                target = '0'
+            elif type(target) is not int or not target:
+                target = _dump_id(target, 'target') if target != 0 else '00'
+            if type(actor) is not int:
+                actor = _dump_id(actor, 'actor')
+            object_id = activity.object_id
+            if type(object_id) is not int:
+                object_id = _dump_id(object_id, 'object')
+            return f'{actor},{verb_id},{object_id},{target},{time},{context}'
+        except (ValueError, TypeError, AttributeError) as error:
+            raise SerializationException(f'the activity can not be stored: {error}') from error
+
+    def loads(self, serialized_activity: Any) -> Any:
+        """The activity.
+
+        :param serialized_activity: text, or UTF-8
+        :raises SerializationException: for what isn't in the format, or names a verb that isn't registered
+        """
+        data = serialized_activity if type(serialized_activity) is str else to_text(serialized_activity)
+        try:
+            actor, verb_id, object_id, target, time, context = data.split(',', 5)
+            seconds, _, microseconds = time.partition('.')
+            digits = f'{actor}{verb_id}{object_id}{target}{seconds}{microseconds}'
+            # Ids that are plain ints and times after 1970 are nearly all there is: int() can't be fooled by digits.
+            if digits.isdigit() and digits.isascii() and len(microseconds) == 6:
+                actor_id: Any = int(actor)
+                found_object: Any = int(object_id)
+                target_id: Any = None if target == '0' else int(target)
+                moment = _EPOCH + _timedelta(0, int(seconds), int(microseconds))
+            else:
+                actor_id = _load_id(actor)
+                found_object = _load_id(object_id)
+                target_id = None if target == '0' else _load_id(target)
+                moment = parse_time(time)
+            verb = get_verb_by_id(int(verb_id))
+            extra_context = self._load_context(context) if context else {}
+        except SerializationException as error:
+            raise SerializationException(f'{short(data)} is no stored activity: {error}') from error
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            # str() of a KeyError would quote its message.
+            reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+            raise SerializationException(f'{short(data)} is no stored activity: {reason}') from error
+        return self.activity_class(
+            actor_id, verb, found_object, target_id, time=moment, extra_context=extra_context
+        )
+
+    def _load_context(self, text: str) -> dict[Any, Any]:
+        # No pickle starts with a brace.
+        if text[0] == '{':
+            context = codec.loads(text)
+        else:
+            context = legacy_pickle.loads(text)
+        if not isinstance(context, dict):
+            raise SerializationException(f'the context is {short(context)}, not a dict')
+        return context
+
+
+def _dump_id(value: Any, name: str) -> str:
+    """An id that is no plain int, so that its type comes back; what 1.4.0 wrote never starts with a letter."""
+    if isinstance(value, uuid.UUID):
+        return f'u:{value.hex}'
+    if isinstance(value, str):
+        return 's:' + quote(str.__str__(value), _PLAIN_IN_IDS, 'utf-8', 'surrogatepass')
+    if isinstance(value, int):
+        return str(int(value))
+    raise SerializationException(
+        f'the id of the {name} is {short(value)}, of type {type(value).__name__}: give an int, a str or a uuid.UUID'
+    )
+
+
+def _load_id(text: str) -> int | str | uuid.UUID:
+    if _INT.match(text):
+        return int(text)
+    if text[:2] == 's:':
+        found = unquote(text[2:], 'utf-8', 'surrogatepass')
+        # Written in another way, it would be another text.
+        if _dump_id(found, '') == text:
+            return found
+    elif text[:2] == 'u:' and _UUID.match(text, 2):
+        return uuid.UUID(hex=text[2:])
+    raise ValueError(f'{short(text)} is no id')

@@ -1,0 +1,42 @@
+"""Timelines that hold only ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.activity import DehydratedActivity
+from stream_framework.exceptions import InvalidIdError, SerializationException
+from stream_framework.serializers.base import BaseSerializer
+from stream_framework.serializers.utils import short
+
+
+class SimpleTimelineSerializer(BaseSerializer):
+    """Stores an activity's id; an activity storage keeps the rest.
+
+    >>> SimpleTimelineSerializer().loads('13732667550000000000500001').serialization_id
+    13732667550000000000500001
+    """
+
+    def check_type(self, data: Any) -> None:
+        """References to activities are taken as well."""
+        if not isinstance(data, DehydratedActivity):
+            super().check_type(data)
+
+    def dumps(self, activity: Any) -> int:
+        """The activity's id.
+
+        :raises ValueError: for a wrong type
+        """
+        self.check_type(activity)
+        return ids.normalize_id(activity.serialization_id)
+
+    def loads(self, serialized_activity: Any) -> DehydratedActivity:
+        """A reference to the activity.
+
+        :raises SerializationException: for what is no id
+        """
+        try:
+            return DehydratedActivity(serialization_id=ids.normalize_id(serialized_activity))
+        except InvalidIdError as error:
+            raise SerializationException(f'{short(serialized_activity)} is no id of an activity') from error

@@ -1,0 +1,63 @@
+"""What can be done. Importing this registers the stock verbs; register your own with :func:`register`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.utils import get_class_from_string
+from stream_framework.verbs import base
+
+#: Id -> verb.
+VERB_DICT: dict[int, type[base.Verb]] = {}
+_other_storages: dict[str, Any] = {}
+
+
+def get_verb_storage() -> Any:
+    """Where verbs are registered: ``VERB_DICT``, or an instance of the class that ``STREAM_VERB_STORAGE`` names."""
+    path = settings.STREAM_VERB_STORAGE
+    if path == 'in-memory':
+        return VERB_DICT
+    if path not in _other_storages:
+        _other_storages[path] = get_class_from_string(path)()
+    return _other_storages[path]
+
+
+def register(verb: type[base.Verb]) -> None:
+    """Make a verb known, so that stored activities with its id can be read.
+
+    :raises ValueError: for what is no subclass of ``Verb``, or if another verb holds the id
+    """
+    if not (isinstance(verb, type) and issubclass(verb, base.Verb)):
+        raise ValueError(f'{verb!r} is no verb: derive a class from stream_framework.verbs.base.Verb')
+    storage = get_verb_storage()
+    registered = storage.get(verb.id, verb)
+    if registered is not verb:
+        raise ValueError(
+            f'{verb.__module__}.{verb.__qualname__} can not have id {verb.id}: '
+            f'{registered.__module__}.{registered.__qualname__} has it already; choose another id'
+        )
+    storage[verb.id] = verb
+
+
+def get_verb_by_id(verb_id: int) -> type[base.Verb]:
+    """The verb that an id stands for.
+
+    :raises ValueError: if it is no int
+    :raises KeyError: if no verb of that id is registered
+    """
+    if not isinstance(verb_id, int):
+        raise ValueError(f'{verb_id!r} is no id of a verb: it must be an int')
+    verb = get_verb_storage().get(verb_id)
+    if verb is None:
+        raise KeyError(
+            f'no verb has id {verb_id}: define it and call stream_framework.verbs.register(TheVerb) before '
+            'activities are read'
+        )
+    return verb
+
+
+for _verb in (base.Follow, base.Comment, base.Love, base.Add):
+    VERB_DICT[_verb.id] = _verb
+
+Follow, Comment, Love, Add = base.Follow, base.Comment, base.Love, base.Add
