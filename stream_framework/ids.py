@@ -113,7 +113,7 @@ def activity_id(time: datetime.datetime | None, object_id: int, verb_id: int) ->
     >>> activity_id(datetime.datetime(2013, 7, 8, 6, 59, 15), 500, 1)
     13732667550000000000500001
     """
-    _check_time(time)
+    time = _checked_time(time)
     if not 0 <= object_id < MAX_OBJECT_ID:
         raise InvalidIdError(
             f'object id {object_id} is not within 0 and {MAX_OBJECT_ID - 1}, which is what a serialization_id has room '
@@ -124,7 +124,9 @@ def activity_id(time: datetime.datetime | None, object_id: int, verb_id: int) ->
     return _join(int(datetime_to_epoch(time) * 1000), object_id * MAX_VERB_ID + verb_id)
 
 
-def hashed_activity_id(time: datetime.datetime | None, actor_id: Any, verb_id: int, object_id: Any, target_id: Any) -> int:
+def hashed_activity_id(
+    time: datetime.datetime | None, actor_id: Any, verb_id: int, object_id: Any, target_id: Any
+) -> int:
     """The id of an activity with ids of any kind: milliseconds, then 13 digits of BLAKE2b (RFC 7693).
 
     What is hashed is each part's type, length and text, so that ``17`` and ``'17'`` are two ids and no two lists of
@@ -132,7 +134,7 @@ def hashed_activity_id(time: datetime.datetime | None, actor_id: Any, verb_id: i
 
     :raises TypeError: without a time
     """
-    _check_time(time)
+    time = _checked_time(time)
     parts = (actor_id, verb_id, object_id, target_id)
     digest = _digits(''.join(_tagged(part) for part in parts))
     return _join(int(datetime_to_epoch(time) * 1000), digest)
@@ -154,7 +156,7 @@ def group_id(group: Any, updated_at: datetime.datetime | None) -> str:
 
 def format_group_id(value: int) -> str:
     """A group's id as the str under which it is marked: 26 digits, or 13 if it is one of 1.4.0's."""
-    return '%026d' % value if abs(value) >= LEGACY_GROUP_LIMIT else '%013d' % value
+    return f'{value:026d}' if abs(value) >= LEGACY_GROUP_LIMIT else f'{value:013d}'
 
 
 def group_order(value: Any) -> int:
@@ -188,9 +190,10 @@ def naive_utc(time: datetime.datetime) -> datetime.datetime:
     return time.astimezone(pytz.utc).replace(tzinfo=None)
 
 
-def _check_time(time: Any) -> None:
+def _checked_time(time: datetime.datetime | None) -> datetime.datetime:
     if time is None:
         raise InvalidIdError('an activity without a time has no serialization_id: set activity.time')
+    return time
 
 
 def _join(milliseconds: int, rest: int) -> int:

@@ -97,7 +97,7 @@ def encode(
     :raises MessageError: for what can't travel, with the remedy
     """
     named = _bind(parameters, args, kwargs)
-    encoded = {}
+    encoded: dict[str, Any] = {}
     owners: list[type] = []
     if 'feed_manager' in named:
         encoded['feed_manager'] = path = paths.manager_path(named['feed_manager'], local)
@@ -301,7 +301,7 @@ def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
         raise
     except LookupError as error:
         raise MessageError(
-            f'the verb of {paths.short(activity)} is not registered: call stream_framework.verbs.base.register(verb) in a '
+            f'the verb of {paths.short(activity)} is not registered: call stream_framework.verbs.register(verb) in a '
             'module that publishers and workers import'
         ) from error
     except (AttributeError, TypeError, ValueError) as error:
@@ -317,9 +317,9 @@ def _check_same(activity: Any, row: list[Any], cls: type) -> None:
         rebuilt = _activity([0, *values[1:], dict(context), stored_id], [cls])
         if rebuilt.serialization_id != activity.serialization_id:
             raise MessageError(
-                f'{paths.short(activity)} would have another serialization_id in a worker ({rebuilt.serialization_id}, not '
-                f'{activity.serialization_id}): {cls.__name__} must make it from actor_id, verb, object_id, '
-                'target_id, time and extra_context alone'
+                f'{paths.short(activity)} would have another serialization_id in a worker '
+                f'({rebuilt.serialization_id}, not {activity.serialization_id}): {cls.__name__} must make it from '
+                'actor_id, verb, object_id, target_id, time and extra_context alone'
             )
 
 
@@ -340,8 +340,8 @@ def _activity(row: Any, classes: list[type]) -> Any:
         verb = get_verb_by_id(verb_id)
     except (KeyError, ValueError) as error:
         raise MessageError(
-            f'{paths.short(row)} has the verb id {paths.short(verb_id)}, which is not registered here: import the module that '
-            'registers it where the worker starts'
+            f'{paths.short(row)} has the verb id {paths.short(verb_id)}, which is not registered here: import the '
+            'module that registers it where the worker starts'
         ) from error
     try:
         activity = cls(
@@ -388,7 +388,8 @@ def _plain_id(name: str, value: Any) -> int | str | uuid.UUID:
         return int(operator.index(value))  # a bool, an IntEnum, a number of numpy's
     except TypeError as error:
         raise MessageError(
-            f'{name} has {paths.short(value)}, a {type(value).__name__}: ids in a task message are int, str or uuid.UUID'
+            f'{name} has {paths.short(value)}, a {type(value).__name__}: ids in a task message are int, '
+            'str or uuid.UUID'
         ) from error
 
 

@@ -9,8 +9,8 @@ to is looked at before anything is called:
 - an operation is a function, defined at the top of the very module that is named, which belongs to the library or to
   the top-level package of the manager or the feed (or to what the setting ``STREAM_TASK_MODULES`` lists instead).
 
-Publishing applies the same rules, so that what can't run fails where the mistake is. ``local`` stands for eager runs and
-direct calls: nothing leaves the process, so ``__main__`` (scripts, notebooks, doctests) is allowed.
+Publishing applies the same rules, so that what can't run fails where the mistake is. ``local`` stands for eager runs
+and direct calls: nothing leaves the process, so ``__main__`` (scripts, notebooks, doctests) is allowed.
 """
 
 from __future__ import annotations

@@ -1,15 +1,141 @@
-"""Every setting and its default."""
+"""The settings: ``from stream_framework import settings``, then ``settings.STREAM_REDIS_CONFIG``.
 
-from typing import Any
+Their names, defaults and units are in :mod:`stream_framework.default_settings`. Each is looked up when it is read, in
+this order; the first that has it wins:
 
-STREAM_REDIS_CONFIG: dict[str, Any] = {'default': {'host': '127.0.0.1', 'port': 6379, 'db': 0, 'password': None}}
-STREAM_CASSANDRA_HOSTS = ['localhost']
-STREAM_DEFAULT_KEYSPACE = 'stream_framework'
-STREAM_CASSANDRA_CONSISTENCY_LEVEL: int | str = 1
-CASSANDRA_DRIVER_KWARGS: dict[str, Any] = {}
-STREAM_CASSANDRA_READ_RETRY_ATTEMPTS = 1
-STREAM_CASSANDRA_WRITE_RETRY_ATTEMPTS = 1
-STREAM_METRIC_CLASS = 'stream_framework.metrics.base.Metrics'
-STREAM_METRICS_OPTIONS: dict[str, Any] = {}
-STREAM_VERB_STORAGE = 'in-memory'
-STREAM_TASK_MODULES: list[str] | None = None
+1. what :func:`configure`, or an assignment to this module, has set; of the two, whichever came last
+2. Django's settings, where Django is configured (``DJANGO_SETTINGS_MODULE``, or ``django.conf.settings.configure()``)
+3. the environment: ``STREAM_REDIS_URL``, ``STREAM_CASSANDRA_HOSTS`` (separated by commas), ``STREAM_DEFAULT_KEYSPACE``,
+   ``STREAM_CASSANDRA_CONSISTENCY_LEVEL``
+4. the default
+
+A change takes effect with the next connection that is made.
+
+>>> from stream_framework import settings
+>>> settings.configure(STREAM_DEFAULT_KEYSPACE='news')
+>>> settings.STREAM_DEFAULT_KEYSPACE
+'news'
+>>> del settings.STREAM_DEFAULT_KEYSPACE
+>>> settings.STREAM_DEFAULT_KEYSPACE
+'stream_framework'
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import os
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+from stream_framework import default_settings
+from stream_framework.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from stream_framework.default_settings import *  # noqa: F403
+
+#: The names of all settings.
+NAMES = tuple(name for name in vars(default_settings) if name.isupper())
+
+_configured: dict[str, Any] = {}
+_missing = object()
+
+
+def configure(**values: Any) -> None:
+    """Set some settings; the others stay as they are.
+
+    :param values: name -> value
+    :raises ConfigurationError: for a name that is no setting; nothing is set then
+    """
+    for name in values:
+        _check_name(name)
+    _configured.update(values)
+
+
+def _check_name(name: str) -> None:
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, 1)
+        hint = f' (did you mean {close[0]}?)' if close else ''
+        raise ConfigurationError(f'{name} is no setting{hint}; there are {", ".join(NAMES)}')
+
+
+def _look_up(name: str) -> Any:
+    found = _configured.get(name, _missing)
+    if found is _missing:
+        found = _from_django(name)
+    if found is _missing:
+        found = _from_environment(name)
+    return getattr(default_settings, name) if found is _missing else found
+
+
+def _from_django(name: str) -> Any:
+    # Nobody can have configured Django without importing this, or naming the module of its settings.
+    django_conf = sys.modules.get('django.conf')
+    if django_conf is None and os.environ.get('DJANGO_SETTINGS_MODULE'):
+        try:
+            django_conf = importlib.import_module('django.conf')
+        except ImportError:
+            return _missing
+    settings = getattr(django_conf, 'settings', None)
+    if settings is None or not (settings.configured or os.environ.get('DJANGO_SETTINGS_MODULE')):
+        return _missing
+    return getattr(settings, name, _missing)
+
+
+def _from_environment(name: str) -> Any:
+    variable, read = _ENVIRONMENT.get(name, (None, None))
+    text = os.environ.get(variable, '').strip() if variable else ''
+    return read(text) if read and text else _missing
+
+
+@functools.lru_cache(maxsize=8)
+def _redis_by_url(url: str) -> dict[str, Any]:
+    return {'default': {'url': url}}
+
+
+@functools.lru_cache(maxsize=8)
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(',') if part.strip()]
+
+
+def _number_or_name(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+# Setting -> the variable, and what makes a value of its text.
+_ENVIRONMENT: dict[str, tuple[str, Any]] = {
+    'STREAM_REDIS_CONFIG': ('STREAM_REDIS_URL', _redis_by_url),
+    'STREAM_CASSANDRA_HOSTS': ('STREAM_CASSANDRA_HOSTS', _listed),
+    'STREAM_DEFAULT_KEYSPACE': ('STREAM_DEFAULT_KEYSPACE', str),
+    'STREAM_CASSANDRA_CONSISTENCY_LEVEL': ('STREAM_CASSANDRA_CONSISTENCY_LEVEL', _number_or_name),
+}
+
+
+class _Settings(types.ModuleType):
+    """This module, with the settings among its attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NAMES:
+            return _look_up(name)
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}; the settings are {", ".join(NAMES)}')
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.isupper() and name != 'NAMES':
+            configure(**{name: value})
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Forget what was set: what Django, the environment or the default says holds again."""
+        if name in NAMES:
+            _configured.pop(name, None)
+        else:
+            super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *NAMES]
+
+
+sys.modules[__name__].__class__ = _Settings

@@ -6,7 +6,7 @@ They belong to whatever Celery application is current, made before or after this
 
 **Delivery is at least once.** A message is acknowledged when its task has ended, so work that a worker dies over is
 delivered again, and part of it done twice; every operation of the library may be. (A message whose work kills each
-worker it comes to, by its memory say, comes back for ever; RabbitMQ's quorum queues bound that by their delivery limit.)
+worker it comes to, by its memory say, comes back for ever; RabbitMQ's quorum queues bound that by a delivery limit.)
 Errors of connections, and time-outs, are retried with growing, random delays; after :attr:`StreamTask.max_retries` of
 them the task fails, with an error in the log. A message that names what it may not is rejected, and never runs.
 

@@ -34,7 +34,7 @@ def together(work: Callable[[int], None]) -> None:
         barrier.wait()
         try:
             work(number)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the test raises it
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]

@@ -93,7 +93,7 @@ def an_operation(feed: Any, activities: Any = (), batch_interface: Any = None) -
     """An operation of this application."""
 
 
-a_lambda = lambda feed: None
+a_lambda = lambda feed: None  # noqa: E731
 another_name = an_operation
 
 
@@ -562,7 +562,7 @@ def test_here_names_are_resolved_as_in_a_worker():
 
 def test_a_doctest_publishes_to_itself_classes_that_are_in_no_module():
     namespace: dict[str, Any] = {'__name__': '__main__'}
-    exec(  # noqa: S102 - what doctest does
+    exec(
         'from stream_framework.feeds.base import BaseFeed\n'
         'class M:\n    def fanout(self): pass\n'
         'class F(BaseFeed): pass\n'

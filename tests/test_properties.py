@@ -220,7 +220,7 @@ class TestGroups:
     def test_removing(self, added: Any, removed: Any) -> None:
         class_ = memory.aggregated(aggregator_class=ByObject)
         feed, model = class_(next(_users)), Model()
-        added = [pair for pair in dict.fromkeys(added)][:15]
+        added = list(dict.fromkeys(added))[:15]
         for pair in added:
             feed.add(event(pair))
             model.add(pair)
@@ -273,7 +273,7 @@ class TestIds:
     @given(times, verbs, st.integers(0, 10**10 - 1), st.integers())
     def test_the_recipe_of_1_4_0(self, time: Any, verb: Any, object_id: int, actor: int) -> None:
         milliseconds = int((time - EPOCH).total_seconds() * 1000)
-        expected = int('%d%010d%03d' % (milliseconds, object_id, verb.id))
+        expected = int(f'{milliseconds}{object_id:010d}{verb.id:03d}')
         assert Activity(actor, verb, object_id, time=time).serialization_id == expected
 
     @given(times, verbs, any_id, any_id, st.none() | any_id)

@@ -69,7 +69,7 @@ class Manager:
     """
 
     #: Name -> class of the feeds that every user has.
-    feed_classes: Any = dict(normal=RedisFeed)
+    feed_classes: Any = {'normal': RedisFeed}
     #: The class of the feed of what a user did.
     user_feed_class: Any = UserBaseFeed
     #: How many activities are copied from the user feed of somebody who is followed.

@@ -230,7 +230,9 @@ class BaseFeed:
     def __iter__(self) -> NoReturn:
         raise TypeError(f'feed {self.key!r} can not be iterated over, it may be very long: read a slice, feed[:25]')
 
-    def get_activity_slice(self, start: int | None = None, stop: int | None = None, rehydrate: bool = True) -> list[Any]:
+    def get_activity_slice(
+        self, start: int | None = None, stop: int | None = None, rehydrate: bool = True
+    ) -> list[Any]:
         """The activities at the positions from ``start`` up to, not including, ``stop``.
 
         A position whose activity has left the activity storage is skipped, and the read goes on behind ``stop`` until
@@ -320,7 +322,7 @@ class BaseFeed:
     def _checked(self, activities: Any) -> Any:
         activities = _as_list(activities)
         for activity in activities:
-            if not _fits(type(activity), self.activity_class):
+            if not _fits(type(activity), self.activity_class):  # type: ignore[arg-type]
                 raise ValueError(
                     f'feed {self.key!r} holds {self.activity_class.__name__}, not {type(activity).__name__}: '
                     f'{activity!r} can not be added. (A subclass fits unless it overrides serialization_id.)'
@@ -336,10 +338,7 @@ class BaseFeed:
     def _trim_rides(self, trim: bool) -> bool:
         # A subclass that trims in its own way is asked to, instead.
         return (
-            trim
-            and self.trim_chance > 0
-            and self.timeline_storage.trims_on_write
-            and type(self).trim is BaseFeed.trim
+            trim and self.trim_chance > 0 and self.timeline_storage.trims_on_write and type(self).trim is BaseFeed.trim
         )
 
     def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:

@@ -110,16 +110,11 @@ class ActivitySerializer(BaseSerializer):
             # str() of a KeyError would quote its message.
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(data)} is no stored activity: {reason}') from error
-        return self.activity_class(
-            actor_id, verb, found_object, target_id, time=moment, extra_context=extra_context
-        )
+        return self.activity_class(actor_id, verb, found_object, target_id, time=moment, extra_context=extra_context)
 
     def _load_context(self, text: str) -> dict[Any, Any]:
         # No pickle starts with a brace.
-        if text[0] == '{':
-            context = codec.loads(text)
-        else:
-            context = legacy_pickle.loads(text)
+        context = codec.loads(text) if text[0] == '{' else legacy_pickle.loads(text)
         if not isinstance(context, dict):
             raise SerializationException(f'the context is {short(context)}, not a dict')
         return context

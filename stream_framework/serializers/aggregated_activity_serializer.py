@@ -158,7 +158,13 @@ def _load_date(text: str) -> datetime.datetime | None:
 
 def _parse_date(text: str) -> datetime.datetime:
     seconds, _, microseconds = text.partition('.')
-    if len(microseconds) == 6 and len(seconds) <= 12 and text.isascii() and seconds.isdigit() and microseconds.isdigit():
+    if (
+        len(microseconds) == 6
+        and len(seconds) <= 12
+        and text.isascii()
+        and seconds.isdigit()
+        and microseconds.isdigit()
+    ):
         return _EPOCH + _timedelta(0, int(seconds), int(microseconds))
     return parse_time(text)
 

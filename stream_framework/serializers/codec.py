@@ -258,9 +258,11 @@ def _write_decimal(value: Decimal, depth: int) -> Any:
 
 def _write_datetime(value: datetime.datetime, depth: int) -> Any:
     zone = value.tzinfo
-    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key and value.utcoffset() != value.replace(
-        fold=1 - value.fold
-    ).utcoffset():
+    if (
+        isinstance(zone, zoneinfo.ZoneInfo)
+        and zone.key
+        and value.utcoffset() != value.replace(fold=1 - value.fold).utcoffset()
+    ):
         # Python holds a time in the hour that a zone has twice equal to no time of any other zone: an offset from UTC
         # isn't enough, the zone itself has to come back.
         naive = value.replace(tzinfo=None, fold=0)
@@ -278,7 +280,7 @@ def _write_registered(value: Any, depth: int) -> Any:
         text = kombu_json.dumps(value)
         plain, back = json.loads(text), loads(text)
         equal = type(back) is type(value) and bool(back == value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the application's own encoder may raise anything
         _refuse_type(value, error)
     if not equal:
         _refuse_type(value)
@@ -412,7 +414,7 @@ _KOMBU_READERS: dict[str, Callable[[Any], Any]] = {
 def _short(value: Any) -> str:
     try:
         text = repr(value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raises, the error to report is another
         text = f'<{type(value).__name__} whose repr fails: {type(error).__name__}>'
     return text if len(text) <= 100 else text[:97] + '...'
 

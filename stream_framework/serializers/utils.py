@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import six
+
 from stream_framework import ids
 from stream_framework.exceptions import SerializationException
 
@@ -73,10 +75,8 @@ def to_text(data: Any) -> str:
 
     :raises SerializationException: if it is neither, or no UTF-8
     """
-    if isinstance(data, str):
-        return data
     try:
-        return str(data, 'utf-8')
+        return six.ensure_str(data)
     except (TypeError, UnicodeDecodeError) as error:
         raise SerializationException(f'{short(data)} is no text: {error}') from error
 

@@ -511,7 +511,7 @@ class BaseTimelineStorage(BaseStorage):
         :param batch_interface: queue instead
         :raises ValueError: if it is negative
         """
-        length = self.max_length if not length else length
+        length = length or self.max_length
         if length < 0:
             raise ValueError(f'feed {key!r} can not be trimmed to {length}: give how many of the newest to keep')
         if isinstance(batch_interface, BaseBatch):

@@ -118,7 +118,8 @@ class InMemoryActivityStorage(BaseActivityStorage):
         with _lock:
             activity_store.update(serialized_activities)
             if kwargs.get('turn_marks'):
-                self.set_marks(*kwargs['turn_marks'], existing=True)
+                names, value, ttl = kwargs['turn_marks']
+                self.set_marks(names, value, ttl, existing=True)
         return len(serialized_activities)
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
@@ -321,4 +322,3 @@ __all__ = [
     'reverse_bisect_left',
     'timeline_store',
 ]
-

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.activity import AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregator
 from stream_framework.feeds.aggregated_feed import updates
 from stream_framework.feeds.base import BaseFeed, _as_list
@@ -139,9 +139,7 @@ class AggregatedFeed(BaseFeed):
             self.add_many_aggregated(to_add)
         return to_add
 
-    def _translate_diff(
-        self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups
-    ) -> tuple[Groups, Groups]:
+    def _translate_diff(self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> tuple[Groups, Groups]:
         """``(to_remove, to_add)``: a changed group's old form goes, its new form comes."""
         to_remove = list(deleted) + [old for old, _ in changed]
         to_add = list(new) + [updated for _, updated in changed]

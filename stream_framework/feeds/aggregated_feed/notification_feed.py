@@ -66,7 +66,7 @@ class NotificationFeed(AggregatedFeed):
         """The client."""
         return get_redis_connection(self.redis_server)
 
-    def add_many(
+    def add_many(  # type: ignore[override]
         self, activities: Any, trim: bool = True, current_activities: Groups | None = None, *args: Any, **kwargs: Any
     ) -> Groups:
         """Sort activities into groups, and count anew; holds the lock.

@@ -1,8 +1,8 @@
 """How groups change: read, merge, write only if what was read is still there, or else try again.
 
-Many feeds (the followers in one chunk of a fan-out) are read in one go and written in one go. Only what a change touches
-is looked at: of the newest groups, those that a new activity belongs to are parsed, the rest are compared as they are;
-activities are looked up only to find the last one that is left in a group that shrinks.
+Many feeds (the followers in one chunk of a fan-out) are read in one go and written in one go. Only what a change
+touches is looked at: of the newest groups, those that a new activity belongs to are parsed, the rest are compared as
+they are; activities are looked up only to find the last one that is left in a group that shrinks.
 """
 
 from __future__ import annotations
@@ -232,7 +232,9 @@ def _shrink(plan: _Plan) -> None:
 
 def _edit(plan: _Plan) -> None:
     edit = plan.update.edit
-    for slot in plan.slots if edit is not None else ():
+    if edit is None:
+        return
+    for slot in plan.slots:
         edited = copy.copy(slot.now)
         if edited is not None and edit(edited):
             slot.now = edited

@@ -61,7 +61,7 @@ class BaseNotificationFeed(AggregatedFeed):
     def __init__(self, user_id: Any) -> None:
         super().__init__(user_id)
         if not (self.track_unseen or self.track_unread):
-            self.feed_markers = None
+            self.feed_markers: Any = None
             return
         storage_class = self.markers_storage_class
         if not (isinstance(storage_class, type) and issubclass(storage_class, BaseListsStorage)):
@@ -184,7 +184,8 @@ class BaseNotificationFeed(AggregatedFeed):
         marked = self.feed_markers.get(*names)
         marked = [marked] if len(names) == 1 else marked
         return {
-            name: lists[name] + [item for item in items if len(item) > 13 and item[:13] in bare.intersection(lists[name])]
+            name: lists[name]
+            + [item for item in items if len(item) > 13 and item[:13] in bare.intersection(lists[name])]
             for name, items in zip(names, marked, strict=True)
         }
 

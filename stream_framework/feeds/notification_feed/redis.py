@@ -19,5 +19,7 @@ class RedisNotificationFeed(RedisServerMixin, BaseNotificationFeed):
     def get_markers_storage(self) -> Any:
         """A new markers storage for this user."""
         key = self.markers_key_format % {'user_id': self.user_id}
-        options = {'redis_server': self.redis_server} if issubclass(self.markers_storage_class, RedisListsStorage) else {}
+        options = (
+            {'redis_server': self.redis_server} if issubclass(self.markers_storage_class, RedisListsStorage) else {}
+        )
         return self.markers_storage_class(key=key, max_length=self.markers_max_length, **options)

@@ -63,7 +63,8 @@ class RedisActivityStorage(BaseActivityStorage):
                 pairs = [value for item in part for value in (str(item), serialized_activities[item])]
                 commands.append(('HSET', key, *pairs))
         if kwargs.get('turn_marks'):
-            commands += _set_marks(*kwargs['turn_marks'], existing=True)
+            names, value, ttl = kwargs['turn_marks']
+            commands += _set_marks(names, value, ttl, existing=True)
         self._send(commands)
         return len(serialized_activities)
 

@@ -28,14 +28,14 @@ from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, MissingDependencyError
 
 try:
-    import redis
+    import redis as redis
     import redis.cluster
     import redis.sentinel
     from redis.backoff import ExponentialBackoff
     from redis.connection import SSLConnection, parse_url
     from redis.retry import Retry
 except ImportError:
-    redis = None  # type: ignore[assignment]
+    redis = None
 
 #: What clients are made with unless the setting says otherwise; times are in seconds.
 #:
@@ -235,7 +235,9 @@ def _keywords(function: Any) -> list[str]:
 def _check_keys(where: str, given: Mapping[str, Any], known: set[str]) -> None:
     for key in given:
         if key not in known:
-            raise ConfigurationError(f'{where} has an unknown key {key!r}{_suggestion(key, known)}; known: {_listed(known)}')
+            raise ConfigurationError(
+                f'{where} has an unknown key {key!r}{_suggestion(key, known)}; known: {_listed(known)}'
+            )
 
 
 def _suggestion(name: Any, known: Iterable[Any]) -> str:
@@ -249,6 +251,7 @@ def _listed(names: Iterable[Any]) -> str:
 
 def _host_and_port(where: str, node: Any, default_port: int) -> tuple[str, int]:
     """An address written as ``('host', 1234)``, ``'host:1234'`` or ``{'host': 'host', 'port': 1234}``."""
+    port: Any
     try:
         if isinstance(node, str):
             host, _, port = node.rpartition(':') if ':' in node else (node, '', '')
@@ -270,7 +273,7 @@ def _node(where: str, node: Any) -> Any:
 def _plain_address(options: Mapping[str, Any]) -> str:
     if options.get('connection_pool') is not None:
         return _plain_address(options['connection_pool'].connection_kwargs)
-    place = options.get('unix_socket_path') or options.get('path')
+    place: Any = options.get('unix_socket_path') or options.get('path')
     if not place:
         place = f'{options.get("host") or "localhost"}:{options.get("port") or 6379}'
     return f'{place}/{options.get("db") or 0}'

@@ -63,9 +63,7 @@ class RedisListsStorage(BaseListsStorage):
 
     def remove_from_storage(self, lists: dict[str, list[str]]) -> None:
         """Take out every occurrence."""
-        self._in_one_step(
-            [[('LREM', self.get_key(name), 0, item) for item in items] for name, items in lists.items()]
-        )
+        self._in_one_step([[('LREM', self.get_key(name), 0, item) for item in items] for name, items in lists.items()])
 
     def count_in_storage(self, names: Sequence[str]) -> list[int]:
         """The lengths."""

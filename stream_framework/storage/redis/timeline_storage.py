@@ -78,7 +78,7 @@ class RedisBatch(BaseBatch):
                 last.write_many(run)
                 run = []
             last = storage
-            run.append(tuple(write))  # type: ignore[arg-type]
+            run.append(tuple(write))
         if run:
             last.write_many(run)
 
@@ -239,9 +239,9 @@ class RedisTimelineStorage(BaseTimelineStorage):
             count = -1 if stop is None else stop - start
             command = scripts.PAGE.call([key], (*bounds, int(ascending), start, count))
         members = self._send([command], key)[0]
-        if members and (len(members[0]) != len(members[-1]) or _odd(members[0]) or _odd(members[-1])):
-            if any(_odd(member) for member in members):
-                return self._page_of_odd_ids(key, start, stop, low, high, ascending)
+        mixed = members and (len(members[0]) != len(members[-1]) or _odd(members[0]) or _odd(members[-1]))
+        if mixed and any(_odd(member) for member in members):
+            return self._page_of_odd_ids(key, start, stop, low, high, ascending)
         return members
 
     def _page_of_odd_ids(
@@ -251,9 +251,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         members = self._send([('ZRANGE', key, 0, -1)], key)[0]
         numbers = sorted((self.order(member), member) for member in members)
         passing = [
-            member
-            for number, member in numbers
-            if (low is None or number >= low) and (high is None or number <= high)
+            member for number, member in numbers if (low is None or number >= low) and (high is None or number <= high)
         ]
         if not ascending:
             passing.reverse()
@@ -284,9 +282,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         ranks = sorted(by_rank)
         entries = self._sorted(key, [by_rank[rank] for rank in ranks], ascending)
         return [
-            entry
-            for rank, entry in zip(ranks, entries, strict=True)
-            if rank >= start and (stop is None or rank < stop)
+            entry for rank, entry in zip(ranks, entries, strict=True) if rank >= start and (stop is None or rank < stop)
         ]
 
     def _page_between(
@@ -326,8 +322,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def _entry(self, key: str, member: Any, score: Any) -> _Entry:
         if not self.holds_groups:
-            number = ids.normalize_id(self.load(key, score, member).serialization_id)
-            return _Entry(number, number, member)
+            activity_id = ids.normalize_id(self.load(key, score, member).serialization_id)
+            return _Entry(activity_id, activity_id, member)
         number = self._peek_number(member)
         if number is None:
             number = int(self.load(key, None, member).serialization_id)

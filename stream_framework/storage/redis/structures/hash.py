@@ -35,7 +35,9 @@ class RedisHashCache(RedisCache):
 
     def keys(self) -> list[str]:
         """All fields, in no order: for small hashes, and tests."""
-        return [field for fields in self._run([('HKEYS', key) for key in self.get_keys()]) for field in as_texts(fields)]
+        return [
+            field for fields in self._run([('HKEYS', key) for key in self.get_keys()]) for field in as_texts(fields)
+        ]
 
     def delete(self) -> int:
         """Delete everything; returns how many keys were there."""

@@ -142,7 +142,7 @@ def scored(reply: Any) -> list[tuple[Any, float]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and value == value  # noqa: PLR0124  NaN is no number
+    return isinstance(value, Real) and not isinstance(value, bool) and value == value
 
 
 def _score(value: Any) -> Any:

@@ -1,0 +1,65 @@
+# What a developer types. Each target makes the environment that it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN = $(VENV)/bin
+METADATA = setup.cfg setup.py pyproject.toml
+
+.PHONY: help demo test lint soak benchmark docs dist clean
+
+help:
+	@echo 'make demo [ARGS="--events FILE --check"]  replay a social network, print what a reader sees'
+	@echo 'make test [ARGS="-k flat"]                run the tests; starts the servers that they need'
+	@echo 'make lint                                 ruff and mypy'
+	@echo 'make soak                                 the tests that run for long'
+	@echo 'make benchmark [ARGS=redis]               ratios to the raw clients'
+	@echo 'make docs                                 the documentation, in docs/_build/html'
+	@echo 'make dist                                 an sdist and a wheel, in dist'
+
+demo: $(VENV)/.installed
+	@$(BIN)/python examples/newsfeed.py $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/.installed
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+dist: $(VENV)/.test
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(METADATA) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test]'
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test,lint]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,docs]'
+	touch $@

@@ -1,0 +1,171 @@
+"""Where a setting comes from: what was set, Django, the environment, the default; the first that has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stream_framework import default_settings, settings
+from stream_framework.exceptions import ConfigurationError
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+DEFAULTS = {
+    'STREAM_REDIS_CONFIG': {'default': {'host': '127.0.0.1', 'port': 6379, 'db': 0, 'password': None}},
+    'STREAM_CASSANDRA_HOSTS': ['localhost'],
+    'STREAM_DEFAULT_KEYSPACE': 'stream_framework',
+    'STREAM_CASSANDRA_CONSISTENCY_LEVEL': 1,
+    'CASSANDRA_DRIVER_KWARGS': {},
+    'STREAM_CASSANDRA_READ_RETRY_ATTEMPTS': 1,
+    'STREAM_CASSANDRA_WRITE_RETRY_ATTEMPTS': 1,
+    'STREAM_METRIC_CLASS': 'stream_framework.metrics.base.Metrics',
+    'STREAM_METRICS_OPTIONS': {},
+    'STREAM_VERB_STORAGE': 'in-memory',
+    'STREAM_TASK_MODULES': None,
+}
+
+
+@pytest.fixture(autouse=True)
+def untouched() -> Iterator[None]:
+    """Whatever a test sets is forgotten, and what was set before is set again."""
+    before = dict(settings._configured)
+    settings._configured.clear()
+    yield
+    settings._configured.clear()
+    settings._configured.update(before)
+
+
+def fresh(code: str, **environment: str) -> Any:
+    """What the code, run in a new process, leaves in ``result``."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(('STREAM_', 'DJANGO_'))}
+    done = subprocess.run(
+        [sys.executable, '-c', f'import json\n{code}\nprint(json.dumps(result))'],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**env, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_defaults() -> None:
+    assert fresh(
+        'from stream_framework import settings\nresult = {name: getattr(settings, name) for name in settings.NAMES}'
+    ) == DEFAULTS  # fmt: skip
+    assert set(settings.NAMES) == set(DEFAULTS)
+    assert set(DEFAULTS) <= set(dir(settings))
+
+
+def test_configure_changes_only_what_it_names() -> None:
+    settings.configure(STREAM_DEFAULT_KEYSPACE='news')
+    settings.configure(STREAM_CASSANDRA_HOSTS=['one', 'two'])
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'news'
+    assert settings.STREAM_CASSANDRA_HOSTS == ['one', 'two']
+    assert settings.STREAM_VERB_STORAGE == 'in-memory'
+
+
+def test_of_an_assignment_and_configure_the_last_one_wins() -> None:
+    settings.STREAM_DEFAULT_KEYSPACE = 'assigned'
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'assigned'
+    settings.configure(STREAM_DEFAULT_KEYSPACE='configured')
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'configured'
+    settings.STREAM_DEFAULT_KEYSPACE = 'assigned again'
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'assigned again'
+    del settings.STREAM_DEFAULT_KEYSPACE
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'stream_framework'
+
+
+def test_by_import() -> None:
+    settings.STREAM_DEFAULT_KEYSPACE = 'imported'
+    from stream_framework.settings import STREAM_DEFAULT_KEYSPACE
+
+    assert STREAM_DEFAULT_KEYSPACE == 'imported'
+
+
+def test_what_is_no_setting() -> None:
+    with pytest.raises(ConfigurationError, match='STREAM_REDIS_CONFG is no setting .did you mean STREAM_REDIS_CONFIG'):
+        settings.configure(STREAM_VERB_STORAGE='never.set', STREAM_REDIS_CONFG={})
+    assert settings.STREAM_VERB_STORAGE == 'in-memory'
+    with pytest.raises(ConfigurationError, match='STREAM_HOSTS is no setting'):
+        settings.STREAM_HOSTS = []  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match='STREAM_HOSTS'):
+        settings.STREAM_HOSTS  # noqa: B018
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('STREAM_REDIS_URL', 'redis://redis.example.com:7000/3')
+    monkeypatch.setenv('STREAM_CASSANDRA_HOSTS', 'one.example.com, two.example.com,')
+    monkeypatch.setenv('STREAM_DEFAULT_KEYSPACE', 'from_environment')
+    monkeypatch.setenv('STREAM_CASSANDRA_CONSISTENCY_LEVEL', 'LOCAL_QUORUM')
+    assert settings.STREAM_REDIS_CONFIG == {'default': {'url': 'redis://redis.example.com:7000/3'}}
+    assert settings.STREAM_CASSANDRA_HOSTS == ['one.example.com', 'two.example.com']
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'from_environment'
+    assert settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL == 'LOCAL_QUORUM'
+    monkeypatch.setenv('STREAM_CASSANDRA_CONSISTENCY_LEVEL', '4')
+    assert settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL == 4
+    monkeypatch.setenv('STREAM_DEFAULT_KEYSPACE', '')
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'stream_framework', 'an empty variable says nothing'
+    settings.configure(STREAM_DEFAULT_KEYSPACE='configured')
+    monkeypatch.setenv('STREAM_DEFAULT_KEYSPACE', 'from_environment')
+    assert settings.STREAM_DEFAULT_KEYSPACE == 'configured'
+
+
+class TestDjango:
+    @pytest.fixture(autouse=True)
+    def django(self) -> None:
+        pytest.importorskip('django')
+
+    READ = 'result = [settings.STREAM_DEFAULT_KEYSPACE, settings.STREAM_VERB_STORAGE]'
+
+    def test_installed_but_not_configured(self) -> None:
+        code = f'import django.conf\nfrom stream_framework import settings\n{self.READ}'
+        assert fresh(code) == ['stream_framework', 'in-memory']
+        assert fresh(code, STREAM_DEFAULT_KEYSPACE='environment') == ['environment', 'in-memory']
+
+    def test_not_imported_for_nothing(self) -> None:
+        code = f'import sys\nfrom stream_framework import settings\n{self.READ}\nresult = "django" in sys.modules'
+        assert fresh(code) is False
+
+    def test_configured(self) -> None:
+        code = (
+            'from django.conf import settings as django\nfrom stream_framework import settings\n'
+            f'django.configure(STREAM_DEFAULT_KEYSPACE="django")\n{self.READ}'
+        )
+        assert fresh(code, STREAM_DEFAULT_KEYSPACE='environment') == ['django', 'in-memory']
+
+    def test_a_settings_module(self, tmp_path: pathlib.Path) -> None:
+        (tmp_path / 'their_settings.py').write_text('SECRET_KEY = "x"\nSTREAM_DEFAULT_KEYSPACE = "module"\n')
+        environment = {'PYTHONPATH': str(tmp_path), 'DJANGO_SETTINGS_MODULE': 'their_settings'}
+        code = f'from stream_framework import settings\n{self.READ}'
+        assert fresh(code, **environment) == ['module', 'in-memory']
+        code = f'from stream_framework import settings\nsettings.configure(STREAM_DEFAULT_KEYSPACE="mine")\n{self.READ}'
+        assert fresh(code, **environment) == ['mine', 'in-memory']
+
+    def test_a_settings_module_that_registers_verbs(self, tmp_path: pathlib.Path) -> None:
+        (tmp_path / 'their_verbs.py').write_text(
+            'from stream_framework.verbs import register\n'
+            'from stream_framework.verbs.base import Verb\n\n'
+            'class Pin(Verb):\n    id = 77\n\n'
+            'register(Pin)\n'
+        )
+        (tmp_path / 'their_settings.py').write_text(
+            'import their_verbs\nSECRET_KEY = "x"\nSTREAM_DEFAULT_KEYSPACE = "module"\n'
+        )
+        environment = {'PYTHONPATH': str(tmp_path), 'DJANGO_SETTINGS_MODULE': 'their_settings'}
+        code = f'from stream_framework import settings\n{self.READ}'
+        assert fresh(code, **environment) == ['module', 'in-memory']
+
+
+def test_defaults_are_documented() -> None:
+    source = pathlib.Path(default_settings.__file__).read_text()
+    for name in settings.NAMES:
+        before = source[: source.index(f'\n{name}')]
+        assert before.rstrip().splitlines()[-1].startswith(('#:', 'STREAM_CASSANDRA_READ')), name
