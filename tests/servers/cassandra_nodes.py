@@ -3,7 +3,8 @@
 ``TEST_CASSANDRA_HOST`` and ``TEST_CASSANDRA_PORT`` name a node that is there; else Docker Compose starts one where an
 engine answers; else a node runs from the jars, which Maven fetches once into the cache folder. Three nodes always come
 from the jars, since tests kill and freeze them. ``TEST_CASSANDRA_VERSION`` (5.0.8; a 4.1.x wants Java 11) and
-``TEST_CASSANDRA_JAVA`` choose what runs.
+``TEST_CASSANDRA_JAVA`` choose what runs, ``TEST_CASSANDRA_JVM_ARGS`` overrides how: the defaults start fast, while
+``-XX:TieredStopAtLevel=4 -Xmx1G`` serves fast in the long run.
 """
 
 from __future__ import annotations
@@ -143,6 +144,7 @@ class Node:
             f'@{CONF}/jvm-{SERIES}-java{JAVA[SERIES]}.args',
             f'-Xms{heap}',
             f'-Xmx{heap}',
+            *os.environ.get('TEST_CASSANDRA_JVM_ARGS', '').split(),
             f'-javaagent:{next(libraries.glob("jamm-*.jar"))}',
             *(f'-D{name}={value}' for name, value in options.items()),
             '-cp',
@@ -178,7 +180,9 @@ def nodes() -> list[Node]:
     made = [Node(host, port, storage_port, index) for index, host in enumerate(CLUSTER_HOSTS)]
     made[0].start()
     for node in made[1:]:
-        node.start()
+        node.launch()
+    for node in made[1:]:
+        node.wait()
     return made
 
 
