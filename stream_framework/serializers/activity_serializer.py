@@ -114,7 +114,7 @@ class ActivitySerializer(BaseSerializer):
 
     def _load_context(self, text: str) -> dict[Any, Any]:
         # No pickle starts with a brace.
-        context = codec.loads(text) if text[0] == '{' else legacy_pickle.loads(text)
+        context = codec.loads(text) if text[0] == '{' else legacy_pickle.loads(text, (self.activity_class,))
         if not isinstance(context, dict):
             raise SerializationException(f'the context is {short(context)}, not a dict')
         return context
