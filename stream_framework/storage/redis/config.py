@@ -168,10 +168,11 @@ def _cluster(where: str, given: dict[str, Any]) -> Server:
         given['port'] = int(given.get('port') or 6379)
         address = f'{given["host"]}:{given["port"]}'
     defaults = {key: value for key, value in DEFAULTS.items() if key in allowed}
-    defaults['retry'] = _retry()
-    defaults['cluster_error_retry_attempts'] = RETRIES
-    if given.get('retry') is not None or 'cluster_error_retry_attempts' in given:
-        del defaults['retry'], defaults['cluster_error_retry_attempts']
+    if given.get('retry') is None and 'cluster_error_retry_attempts' not in given:
+        defaults['retry'] = _retry()
+        if not hasattr(Retry, 'get_retries'):
+            # redis-py before 6 doesn't ask the retry object how often.
+            defaults['cluster_error_retry_attempts'] = RETRIES
     return Server('cluster', f'cluster {address}', {**defaults, **given})
 
 

@@ -197,13 +197,17 @@ def error_reply(text: str, server: Any = 'default', key: Any = None) -> StorageE
     return made
 
 
+# The code that a server's error starts with -> the class that redis-py makes of it; older ones lack some of them.
 _REPLIES: dict[str, type] = {}
 if redis is not None:
     _REPLIES = {
-        'OOM': redis.exceptions.OutOfMemoryError,
-        'READONLY': redis.exceptions.ReadOnlyError,
-        'LOADING': redis.exceptions.BusyLoadingError,
-        'NOPERM': redis.exceptions.NoPermissionError,
+        code: getattr(redis.exceptions, name, redis.ResponseError)
+        for code, name in (
+            ('OOM', 'OutOfMemoryError'),
+            ('READONLY', 'ReadOnlyError'),
+            ('LOADING', 'BusyLoadingError'),
+            ('NOPERM', 'NoPermissionError'),
+        )
     }
 
 
