@@ -8,6 +8,7 @@ from typing import Any
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.commands import Command
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.structures.hash import ShardedHashCache
@@ -50,13 +51,13 @@ class RedisActivityStorage(BaseActivityStorage):
             shards.setdefault(shard(str(activity_id)), []).append(activity_id)
         return shards
 
-    def _send(self, commands: Sequence[scripts.Command]) -> list[Any]:
-        with translated(self._server, self.get_key()):
+    def _send(self, commands: Sequence[Command]) -> list[Any]:
+        with translated(self._server):
             return scripts.send(get_redis_connection(self._server), commands)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip, ``turn_marks`` included; no transaction: each activity is stored on its own."""
-        commands: list[scripts.Command] = []
+        commands: list[Command] = []
         for key, activity_ids in self._by_shard(serialized_activities).items():
             for start in range(0, len(activity_ids), FIELDS_AT_A_TIME):
                 part = activity_ids[start : start + FIELDS_AT_A_TIME]
@@ -70,7 +71,7 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
         """One pipelined round trip: one command for each hash."""
-        commands: list[scripts.Command] = []
+        commands: list[Command] = []
         asked: list[list[int]] = []
         for key, in_shard in self._by_shard(activity_ids).items():
             for start in range(0, len(in_shard), FIELDS_AT_A_TIME):
@@ -102,6 +103,6 @@ class RedisActivityStorage(BaseActivityStorage):
         self._send([('DEL', key) for key in self.get_cache().get_keys()])
 
 
-def _set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> list[scripts.Command]:
+def _set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> list[Command]:
     condition = ('XX',) if existing else ()
     return [('SET', name, value, 'EX', max(int(ttl), 1), *condition) for name in names]

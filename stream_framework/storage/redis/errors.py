@@ -180,7 +180,10 @@ def translate(error: BaseException, server: Any = 'default', key: Any = None) ->
             words = words.replace(secret, '***')
     else:
         where = f'Redis server {config.client_address(server)}'
-    what = '' if key is None else f', key {key!r}'
+    about = getattr(error, 'about', None)
+    if key is not None:
+        about = f'key {key!r}'
+    what = '' if about is None else f', {about}'
     # The driver's class comes last in the message: time-outs and lost connections often have no words of their own.
     message = f'{where}{what}: {words or "no reason given"} ({type(error).__name__}): {advice.remedy}'
     made = error_class(type(error), advice.unreachable)(message)

@@ -6,17 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.redis.commands import Command, is_cluster, send
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
-from stream_framework.storage.redis.structures.base import (
-    VALUES_AT_A_TIME,
-    Command,
-    as_texts,
-    in_parts,
-    is_cluster,
-    run,
-    run_atomically,
-)
+from stream_framework.storage.redis.structures.base import VALUES_AT_A_TIME, as_texts, in_parts, run_atomically
 
 
 class RedisListsStorage(BaseListsStorage):
@@ -84,9 +77,9 @@ class RedisListsStorage(BaseListsStorage):
         with translated(self.redis_server, commands[0][1] if len(work) == 1 else self.base_key):
             client = self.redis
             if len(commands) == 1:
-                return run(client, commands)
+                return send(client, commands)
             if not is_cluster(client):
                 return run_atomically(client, commands)
             if all(len(of_list) == 1 for of_list in work):
-                return run(client, commands)
+                return send(client, commands)
             return [reply for of_list in work for reply in run_atomically(client, of_list)]

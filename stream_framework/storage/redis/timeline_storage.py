@@ -31,6 +31,7 @@ from stream_framework.storage.base import (
     iter_parts,
 )
 from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
 from stream_framework.storage.redis.lists_storage import RedisListsStorage
@@ -70,17 +71,29 @@ class RedisBatch(BaseBatch):
     """Queued writes, sent in one pipeline: to many timelines by one command, where they are on one server."""
 
     def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
-        """Send in order; runs of writes to one storage go together."""
-        run: list[tuple[str, str, Any, int | None]] = []
-        last: Any = None
-        for storage, *write in writes:
-            if storage is not last and run:
-                last.write_many(run)
+        """Send in order; runs of writes to storages that do the same go together."""
+        run: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
+        for write in writes:
+            if run and not _alike(write[0], run[-1][0]):
+                self._send_run(run)
                 run = []
-            last = storage
-            run.append(tuple(write))
+            run.append(write)
         if run:
-            last.write_many(run)
+            self._send_run(run)
+
+    def _send_run(self, run: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+        storage = run[0][0]
+        if isinstance(storage, RedisTimelineStorage) and not storage.has_own_hooks:
+            storage.write_many([write[1:] for write in run])
+        else:
+            super().send_writes(run)
+
+
+def _alike(one: BaseTimelineStorage, other: BaseTimelineStorage) -> bool:
+    """Whether two storages do the same, as those that feeds of one class make for themselves."""
+    return one is other or (
+        type(one) is type(other) and one.serializer_class is other.serializer_class and one.options == other.options
+    )
 
 
 class RedisTimelineStorage(BaseTimelineStorage):
@@ -95,6 +108,16 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def get_batch_interface(self) -> RedisBatch:
         """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
         return RedisBatch(self)
+
+    @property
+    def has_own_hooks(self) -> bool:
+        """Whether an application's subclass writes in its own way, which a batch then asks for each timeline."""
+        own, ours = type(self), RedisTimelineStorage
+        return (
+            own.add_to_storage is not ours.add_to_storage
+            or own.remove_from_storage is not ours.remove_from_storage
+            or own.trim_storage is not ours.trim_storage
+        )
 
     @property
     def redis_server(self) -> str:
@@ -131,8 +154,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
         """
         if not self.holds_ids:
             writes = self._located(writes)
-        one_by_one = scripts.is_cluster(self.redis)
-        commands: list[scripts.Command] = []
+        one_by_one = is_cluster(self.redis)
+        commands: list[Command] = []
         keys_of: list[list[str]] = []
         for operation, keys, values, length in self._runs(writes):
             if operation == 'trim' or one_by_one or len(keys) == 1 or len(values) > VALUES_PER_CALL:
@@ -205,7 +228,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> Pairs:
-        """One round trip, and one more where a run of equal scores is cut by the edge of the page."""
+        """One round trip (a second one for ids that Redis may not have in order: see :func:`_odd`)."""
         low, high = self.bounds(filter_kwargs)
         ascending = self.ascends(ordering_args)
         start = start or 0
@@ -214,10 +237,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if self.holds_ids:
             members = self._page_of_ids(key, start, stop, low, high, ascending)
             return [(int(member) if member.isdigit() else member, member) for member in members]
-        if low is None and high is None:
-            entries = self._page(key, start, stop, ascending)
-        else:
-            entries = self._page_between(key, start, stop, low, high, ascending)
+        entries = self._page(key, start, stop, low, high, ascending)
         return [(entry.activity_id, entry.member) for entry in entries]
 
     def _page_of_ids(
@@ -226,7 +246,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if any(_odd(bound) for bound in (low, high) if bound is not None):
             return self._page_of_odd_ids(key, start, stop, low, high, ascending)
         if low is None and high is None:
-            command: scripts.Command = (
+            command: Command = (
                 'ZRANGE' if ascending else 'ZREVRANGE',
                 key,
                 start,
@@ -257,64 +277,18 @@ class RedisTimelineStorage(BaseTimelineStorage):
             passing.reverse()
         return passing[start:stop]
 
-    def _page(self, key: str, start: int, stop: int | None, ascending: bool) -> list[_Entry]:
-        """By position. One entry more at each edge shows whether a run of equal scores goes on there."""
-        command = 'ZRANGE' if ascending else 'ZREVRANGE'
-        first = max(start - 1, 0)
-        scored = _pairs(self._send([(command, key, first, -1 if stop is None else stop, 'WITHSCORES')], key)[0])
-        cut = {scored[0][1] if start > 0 and scored else None}
-        if stop is not None and len(scored) == stop + 1 - first:
-            cut.add(scored[-1][1])
-        scores = [score for _, score in scored]
-        cut = {score for score in cut if score is not None and scores.count(score) > 1}
-        if not cut:
-            entries = self._sorted(key, scored, ascending)
-            return entries[start - first : None if stop is None else stop - first]
-        by_rank = {first + i: pair for i, pair in enumerate(scored)}
-        bounds = list(cut)
-        queries: list[scripts.Command] = []
-        for score in bounds:
-            beyond = ('-inf', f'({score}') if ascending else (f'({score}', '+inf')
-            queries += [('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'), ('ZCOUNT', key, *beyond)]
-        replies = self._send(queries, key)
-        for run, rank in zip(replies[::2], replies[1::2], strict=True):
-            by_rank.update({int(rank) + i: pair for i, pair in enumerate(_pairs(run))})
-        ranks = sorted(by_rank)
-        entries = self._sorted(key, [by_rank[rank] for rank in ranks], ascending)
-        return [
-            entry for rank, entry in zip(ranks, entries, strict=True) if rank >= start and (stop is None or rank < stop)
-        ]
-
-    def _page_between(
+    def _page(
         self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
     ) -> list[_Entry]:
-        """Between two ids: by score, inclusively; the run at the near edge, which may be cut, is read as a whole."""
-        low_score = '-inf' if low is None else self.score(low)
-        high_score = '+inf' if high is None else self.score(high)
-        near, far = (low_score, high_score) if ascending else (high_score, low_score)
-        command = 'ZRANGEBYSCORE' if ascending else 'ZREVRANGEBYSCORE'
-        limit = () if stop is None else ('LIMIT', 0, stop + 1)
-        # Everything beyond the run at the near edge; the run itself is empty where there is no bound.
-        inner = near if near in ('-inf', '+inf') else f'({near}'
-        queries: list[scripts.Command] = [(command, key, inner, far, 'WITHSCORES', *limit)]
-        if inner != near:
-            queries.append(('ZRANGEBYSCORE', key, near, near, 'WITHSCORES'))
-        replies = [_pairs(reply) for reply in self._send(queries, key)]
-        scored = replies[0]
-        if stop is not None and len(scored) == stop + 1:
-            last = scored[-1][1]
-            run = _pairs(self._send([('ZRANGEBYSCORE', key, last, last, 'WITHSCORES')], key)[0])
-            scored = [pair for pair in scored if pair[1] != last] + run
-        if inner != near and near != far:
-            scored = replies[1] + scored
-        elif inner != near:
-            scored = replies[1]
+        scores = ['' if bound is None else self.score(bound) for bound in (low, high)]
+        arguments = (int(ascending), *scores, start, -1 if stop is None else stop)
+        offset, *flat = self._send([scripts.GROUPS_PAGE.call([key], arguments)], key)[0]
         entries = [
             entry
-            for entry in self._sorted(key, scored, ascending)
+            for entry in self._sorted(key, _pairs(flat), ascending)
             if (low is None or entry.number >= low) and (high is None or entry.number <= high)
         ]
-        return entries[start:stop]
+        return entries[start - offset : None if stop is None else stop - offset]
 
     def _sorted(self, key: str, scored: Sequence[tuple[Any, str]], ascending: bool) -> list[_Entry]:
         entries = [self._entry(key, member, score) for member, score in scored]
@@ -381,7 +355,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def _find(self, wanted: Sequence[tuple[str, Any]]) -> list[list[_Entry]]:
         """The entries of each ``(key, id)``; one round trip."""
-        queries: list[scripts.Command] = []
+        queries: list[Command] = []
         for key, item in wanted:
             score = self.score(item)
             queries.append(('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'))
@@ -413,7 +387,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One round trip. An entry is ``(score, member)``."""
-        size = 1 if scripts.is_cluster(self.redis) else max(1, min(KEYS_PER_CALL, 10 * VALUES_PER_CALL // length))
+        size = 1 if is_cluster(self.redis) else max(1, min(KEYS_PER_CALL, 10 * VALUES_PER_CALL // length))
         parts = list(iter_parts(keys, size))
         replies = self._send([scripts.READ_NEWEST.call(part, (length,)) for part in parts])
         snapshots = []
@@ -430,7 +404,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         after takes away the marks of what is gone.
         """
         self._locate_removed(changes)
-        if scripts.is_cluster(self.redis) or any(self._keeps_elsewhere(change) for change in changes):
+        if is_cluster(self.redis) or any(self._keeps_elsewhere(change) for change in changes):
             return self._apply_in_steps(changes)
         return self._apply(changes, with_marks=True)
 
@@ -530,7 +504,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 commands.append(scripts.MARKS.call([lists.get_key(name)], arguments))
         self._send(commands)
 
-    def _send(self, commands: Sequence[scripts.Command], key: str | None = None) -> list[Any]:
+    def _send(self, commands: Sequence[Command], key: str | None = None) -> list[Any]:
         with translated(self.redis_server, key):
             return scripts.send(self.redis, commands)
 
@@ -541,8 +515,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return reply
 
 
-def _plain(operation: str, key: str, values: Sequence[Any], length: int | None) -> list[scripts.Command]:
-    commands: list[scripts.Command] = []
+def _plain(operation: str, key: str, values: Sequence[Any], length: int | None) -> list[Command]:
+    commands: list[Command] = []
     size = 2 * PAIRS_AT_A_TIME
     name = 'ZADD' if operation == 'add' else 'ZREM'
     for part in iter_parts(values, size) if operation != 'trim' else ():
@@ -552,7 +526,7 @@ def _plain(operation: str, key: str, values: Sequence[Any], length: int | None) 
     return commands
 
 
-def _trim(key: str, length: int) -> scripts.Command:
+def _trim(key: str, length: int) -> Command:
     return ('ZREMRANGEBYRANK', key, 0, -length - 1)
 
 

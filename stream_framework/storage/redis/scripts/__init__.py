@@ -1,19 +1,20 @@
 """The Lua scripts, and how they are run: by their hash, on a plain server as on a cluster.
 
-A script is sent once to every primary of a client (``SCRIPT LOAD``), then called by its SHA-1. A server that was
-restarted, or a replica that was promoted, has forgotten it and says ``NOSCRIPT``: then it is loaded again and what was
-sent is sent again, which every script here allows.
+The first call of a script on a server sends its text (``EVAL``), all later ones only its SHA-1 (``EVALSHA``), so that
+loading it takes no round trip of its own. A server that was restarted, or a replica that was promoted, has forgotten it
+and says ``NOSCRIPT``: then all scripts are loaded, and what was sent is sent again, which every script here allows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
-Command = tuple[Any, ...]
+from stream_framework.storage.redis import commands as wire
+from stream_framework.storage.redis.commands import Command, is_cluster
 
 
 class Script:
@@ -30,30 +31,24 @@ class Script:
 
 FAN_OUT = Script('fan_out')
 PAGE = Script('page')
+GROUPS_PAGE = Script('groups_page')
 READ_NEWEST = Script('read_newest')
 APPLY_CHANGES = Script('apply_changes')
 MARKS = Script('marks')
-ALL = (FAN_OUT, PAGE, READ_NEWEST, APPLY_CHANGES, MARKS)
+ALL = {script.sha: script for script in (FAN_OUT, PAGE, GROUPS_PAGE, READ_NEWEST, APPLY_CHANGES, MARKS)}
 
-_loaded: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-def is_cluster(client: Any) -> bool:
-    """Whether a client talks to a Redis Cluster, where a command's keys must lie in one slot."""
-    return hasattr(client, 'get_primaries')
+# Client -> (node's name, or None; script's hash) of what its servers are known to have.
+_known: weakref.WeakKeyDictionary[Any, set[tuple[str | None, str]]] = weakref.WeakKeyDictionary()
 
 
 def load(client: Any) -> None:
     """Load every script on every primary."""
-    if is_cluster(client):
-        for script in ALL:
-            client.script_load(script.text)
-    else:
-        pipeline = client.pipeline(transaction=False)
-        for script in ALL:
+    nodes = [client.get_redis_connection(node) for node in client.get_primaries()] if is_cluster(client) else [client]
+    for node in nodes:
+        pipeline = node.pipeline(transaction=False)
+        for script in ALL.values():
             pipeline.script_load(script.text)
         pipeline.execute()
-    _loaded.add(client)
 
 
 def send(client: Any, commands: Sequence[Command], at_a_time: int = 500) -> list[Any]:
@@ -63,31 +58,42 @@ def send(client: Any, commands: Sequence[Command], at_a_time: int = 500) -> list
     :param at_a_time: how many are in flight at most
     :returns: the replies; an error that is a command's own is raised
     """
-    if not commands:
-        return []
-    if client not in _loaded and any(command[0] == 'EVALSHA' for command in commands):
-        load(client)
     replies: list[Any] = []
     for start in range(0, len(commands), at_a_time):
         part = commands[start : start + at_a_time]
+        known = _known.get(client)
+        if known is None:
+            known = _known.setdefault(client, set())
+        part, new = _with_texts(client, known, part)
         try:
-            replies += _send(client, part)
+            replies += wire.send(client, part)
         except Exception as error:
             if not _forgotten(error):
                 raise
             load(client)
-            replies += _send(client, part)
+            replies += wire.send(client, part)
+        known |= new
     return replies
 
 
-def _send(client: Any, commands: Sequence[Command]) -> list[Any]:
-    if len(commands) == 1:
-        return [client.execute_command(*commands[0])]
-    pipeline = client.pipeline(transaction=False)
-    execute: Callable[..., Any] = pipeline.execute_command
+def _with_texts(
+    client: Any, known: set[tuple[str | None, str]], commands: Sequence[Command]
+) -> tuple[Sequence[Command], set[tuple[str | None, str]]]:
+    """The commands, with the text of scripts that a server hasn't got yet; and which these are."""
+    cluster = is_cluster(client)
+    if len(known) == len(ALL) and not cluster:
+        return commands, set()
+    new: set[tuple[str | None, str]] = set()
+    sent = []
     for command in commands:
-        execute(*command)
-    return pipeline.execute()
+        if command[0] == 'EVALSHA':
+            node = wire.node_of(client, command) if cluster else None
+            place = (node.name if node is not None else None, command[1])
+            if place not in known and place not in new:
+                new.add(place)
+                command = ('EVAL', ALL[command[1]].text, *command[2:])
+        sent.append(command)
+    return sent, new
 
 
 def _forgotten(error: Exception) -> bool:

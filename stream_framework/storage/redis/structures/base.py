@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from stream_framework.storage.redis.commands import Command, is_cluster, send
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
-
-Command = tuple[Any, ...]
 
 #: How many values one command carries, and how many commands one pipeline: bounds memory on both sides.
 VALUES_AT_A_TIME = 1000
@@ -67,22 +66,12 @@ class RedisCache:
                 return run_atomically(client, commands)
             replies: list[Any] = []
             for part in in_parts(commands, COMMANDS_AT_A_TIME):
-                replies += run(client, part)
+                replies += send(client, part)
             return replies
 
     def _named(self, commands: Sequence[Command]) -> str:
         """The key for messages."""
         return commands[0][1] if len(commands) == 1 else self.key
-
-
-def run(client: Any, commands: Sequence[Command]) -> list[Any]:
-    """Send commands in one round trip, without a transaction."""
-    if len(commands) == 1:
-        return [client.execute_command(*commands[0])]
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    return pipeline.execute()
 
 
 def run_atomically(client: Any, commands: Sequence[Command]) -> list[Any]:
@@ -111,11 +100,6 @@ while i <= #ARGV do
 end
 return replies
 """
-
-
-def is_cluster(client: Any) -> bool:
-    """Whether a client talks to a Redis Cluster."""
-    return hasattr(client, 'get_primaries')
 
 
 def is_pipeline(client: Any) -> bool:

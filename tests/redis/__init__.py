@@ -1,0 +1,1 @@
+"""What only Redis has: structures, round trips, servers that fail, data that 1.4.0 left."""
