@@ -48,7 +48,7 @@ class Activity(BaseActivity):
     :param time: when; naive datetimes are UTC, aware ones are turned into naive UTC. Default: now
     :param extra_context: anything else that the application wants to keep: a dict of what JSON, or its extension in
         :mod:`stream_framework.serializers.codec`, can hold
-    :raises InvalidIdError: for an actor, object or target that is no id and has none
+    :raises NoIdError: for an actor, object or target that is no id and has none
 
     >>> from stream_framework.verbs import Love
     >>> activity = Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15))

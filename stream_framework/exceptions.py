@@ -29,8 +29,12 @@ class MissingDependencyError(StreamFrameworkError, ImportError):
     """A client library that the chosen backend needs isn't installed; the message has the pip command."""
 
 
-class InvalidIdError(StreamFrameworkError, TypeError, ValueError, AttributeError):
-    """A value that can't serve as an id; all the builtins that 1.4.0 raised on the way are its parents."""
+class InvalidIdError(StreamFrameworkError, TypeError, ValueError):
+    """A value that can't serve as an id; 1.4.0 raised one of the two builtins, depending on where it noticed."""
+
+
+class NoIdError(InvalidIdError, AttributeError):
+    """An object that stands for an actor, an object or a target, but has no ``id``."""
 
 
 class NotDefinedError(StreamFrameworkError, NotImplementedError, ValueError):

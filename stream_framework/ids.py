@@ -22,7 +22,7 @@ from typing import Any
 
 import pytz
 
-from stream_framework.exceptions import InvalidIdError
+from stream_framework.exceptions import InvalidIdError, NoIdError
 from stream_framework.utils import datetime_to_epoch
 
 #: What follows the milliseconds in an id of ours: 13 decimal digits.
@@ -74,7 +74,7 @@ def normalize_id(value: Any) -> int:
 def object_id(value: Any) -> int | str | uuid.UUID:
     """The id of an actor, object or target, given as the id itself or as a thing with an ``.id``.
 
-    :raises InvalidIdError: if it is neither, or if its ``.id`` is no int, str or ``uuid.UUID`` (an unsaved model's
+    :raises NoIdError: if it is neither, or if its ``.id`` is no int, str or ``uuid.UUID`` (an unsaved model's
         ``None``, say)
     """
     if type(value) is int or isinstance(value, (str, uuid.UUID)):
@@ -88,7 +88,7 @@ def object_id(value: Any) -> int | str | uuid.UUID:
         return index(value if found is None else found)
     except TypeError:
         pass
-    raise InvalidIdError(
+    raise NoIdError(
         f'{_short(value)} is no id and has no usable .id ({_short(found)}): give an int, a str, a uuid.UUID, or a '
         'saved object with such an .id'
     )

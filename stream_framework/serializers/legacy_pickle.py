@@ -26,6 +26,7 @@ from __future__ import annotations
 import codecs
 import datetime
 import inspect
+import re
 import struct
 import uuid
 from collections import OrderedDict
@@ -68,6 +69,9 @@ def loads(data: str | bytes, classes: Iterable[type] = ()) -> Any:
     except _ERRORS as error:
         raise SerializationException(f'{short(data)} is no pickle of plain data: {_reason(error)}') from error
 
+
+# A str as its repr in Python 2; in others Python would find escapes to warn of.
+_QUOTED = re.compile(rb"""(['"])(?:[^\\]|\\(?:[\\'"nrt]|x[0-9a-f]{2}))*\1\Z""")
 
 # What goes wrong with malformed instructions and with arguments that no constructor takes.
 _ERRORS = (
@@ -527,8 +531,8 @@ def _binary_long(width: int) -> Callable[[_Reader], None]:
 
 def _quoted(reader: _Reader) -> None:
     line = reader.read_line()
-    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
-        _refuse('a text is not quoted')
+    if not _QUOTED.match(line):
+        _refuse('a text is not quoted as Python 2 does')
     reader.push(codecs.escape_decode(line[1:-1])[0].decode('latin-1'))
 
 

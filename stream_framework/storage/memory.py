@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stream_framework import ids
+from stream_framework.serializers.activity_serializer import ActivitySerializer
+from stream_framework.serializers.base import BaseSerializer
 from stream_framework.storage.base import (
     BaseActivityStorage,
     BaseTimelineStorage,
@@ -111,7 +113,12 @@ class InMemoryActivityStorage(BaseActivityStorage):
     1
     """
 
+    default_serializer_class = ActivitySerializer
     supports_marks = True
+
+    def __init__(self, serializer_class: Any = None, *args: Any, **options: Any) -> None:
+        # All feeds share one store, so one that names no serializer has to write what the others read.
+        super().__init__(None if serializer_class is BaseSerializer else serializer_class, *args, **options)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """Store; one step. ``turn_marks`` as of the base class."""

@@ -83,17 +83,17 @@ class AggregatedFeed(BaseFeed):
         return self._update(update, batch_interface)
 
     def remove_many(
-        self, activity_ids: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
+        self, activities: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
     ) -> Groups:
         """Take activities out of their groups, wherever those stand within ``max_length``.
 
-        :param activity_ids: activities or ids
+        :param activities: activities or ids
         :param batch_interface: queue instead
         :param trim: trim to ``max_length`` groups with probability ``trim_chance``
         :returns: the groups that became smaller, ranked; ``[]`` in a batch
         :raises UpdateConflictError: if other writers got in between too many times
         """
-        removed = self.timeline_storage.activities_to_ids(_as_list(activity_ids))
+        removed = self.timeline_storage.activities_to_ids(_as_list(activities))
         if not removed:
             return []
         return self._update(updates.Update(self, removed=removed, trim=trim), batch_interface)
