@@ -103,8 +103,12 @@ class Manager:
 
         Returns when the tasks are published; writing the followers' feeds is theirs.
         """
-        self._insert([activity])
-        self._add_to_user_feed(user_id, [activity], trim=True)
+        # By the methods for one activity, which applications override.
+        self.user_feed_class.insert_activity(activity, **self._turned_marks([activity]))
+        user_feed = self.get_user_feed(user_id)
+        # In a batch, since outside one the feed would store the activity a second time.
+        with user_feed.get_timeline_batch_interface() as batch_interface:
+            user_feed.add(activity, batch_interface=batch_interface)
         self._fan_out(user_id, add_operation, [[activity]])
         self.metrics.on_activity_published()
 
@@ -263,25 +267,20 @@ class Manager:
         if not activities:
             return
         parts = [list(part) for part in chunks(activities, chunk_size)]
+        user_feed = self.get_user_feed(user_id)
         for part in parts:
-            self._insert(part)
-            self._add_to_user_feed(user_id, part, trim=False)
+            self.user_feed_class.insert_activities(part, **self._turned_marks(part))
+            with user_feed.get_timeline_batch_interface() as batch_interface:
+                user_feed.add_many(part, batch_interface=batch_interface, trim=False)
         if fanout:
             self._fan_out(user_id, add_operation, parts)
 
-    def _insert(self, activities: list[Activity]) -> None:
+    def _turned_marks(self, activities: list[Activity]) -> dict[str, Any]:
+        """The keywords with which the activity storage turns marks that are there to ``added``."""
         storage = self.user_feed_class.get_activity_storage()
-        if storage is not None and storage.supports_marks:
-            names = self._activity_marks(storage, activities)
-            self.user_feed_class.insert_activities(activities, turn_marks=(names, 'added', self.operation_ttl))
-        else:
-            self.user_feed_class.insert_activities(activities)
-
-    def _add_to_user_feed(self, user_id: Any, activities: list[Activity], trim: bool) -> None:
-        # In a batch, since outside one the feed would store the activities a second time.
-        user_feed = self.get_user_feed(user_id)
-        with user_feed.get_timeline_batch_interface() as batch_interface:
-            user_feed.add_many(activities, batch_interface=batch_interface, trim=trim)
+        if storage is None or not storage.supports_marks:
+            return {}
+        return {'turn_marks': (self._activity_marks(storage, activities), 'added', self.operation_ttl)}
 
     def _fan_out(self, user_id: Any, operation: Callable[..., Any], parts: list[list[Activity]]) -> None:
         kwargs = [{'activities': part, 'trim': True} for part in parts]

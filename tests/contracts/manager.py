@@ -144,6 +144,26 @@ class ManagerContract:
             assert feeds['notification'].count_unseen() == 1
         assert all(feed[:] == [] for feed in manager.get_feeds(author).values())
 
+    def test_a_user_feed_that_overrides_the_methods_for_one(self, manager_class: Any, users: list[int]) -> None:
+        called = []
+
+        class UserFeed(manager_class.user_feed_class):  # type: ignore[misc]
+            def add(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
+                called.append(('add', activity))
+                return super().add(activity, *args, **kwargs)
+
+            @classmethod
+            def insert_activity(cls, activity: Any, **kwargs: Any) -> None:
+                called.append(('insert_activity', activity))
+                super().insert_activity(activity, **kwargs)
+
+        manager = manager_class()
+        manager.user_feed_class = UserFeed
+        activity = act(1, actor=users[0])
+        manager.add_user_activity(users[0], activity)
+        assert called == [('insert_activity', activity), ('add', activity)]
+        assert manager.get_user_feed(users[0])[:5] == [activity]
+
     def test_followers_are_asked_for_by_keyword(self, manager: Any, author: int) -> None:
         manager.add_user_activity(author, act(1, actor=author))
         manager.remove_user_activity(author, act(1, actor=author))
