@@ -1,0 +1,402 @@
+"""Redis: the library beside redis-py (with hiredis, if it is installed), which does the same by hand."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+
+from benchmarks import works
+from benchmarks.measure import Contender, Report
+from stream_framework import settings
+from stream_framework.feed_managers.base import add_operation
+from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed
+from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed
+from stream_framework.feeds.redis import RedisFeed
+from stream_framework.serializers.activity_serializer import ActivitySerializer
+from stream_framework.storage.redis.activity_storage import RedisActivityStorage
+from stream_framework.storage.redis.connection import get_redis_connection
+
+#: How many commands one pipeline of the raw client holds.
+PIPELINE = 100
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+class ActivityStorage(RedisActivityStorage):
+    """Activities under keys of the benchmark's own."""
+
+    def get_key(self) -> str:
+        return f'{works.TOKEN}:activities'
+
+
+class Flat(RedisFeed):
+    activity_storage_class = ActivityStorage
+
+
+class Aggregated(RedisAggregatedFeed):
+    activity_storage_class = ActivityStorage
+    aggregator_class = works.ByObject
+
+
+class RedisBenchmark:
+    """All works on one server."""
+
+    def __init__(self, report: Report, host: str, port: int, scale: float = 1.0) -> None:
+        self.report = report
+        self.scale = scale
+        settings.STREAM_REDIS_CONFIG = {'default': {'host': host, 'port': port}}
+        self.raw = redis.Redis(host=host, port=port, decode_responses=True)
+        self.flat = works.feed(Flat, 'flat')
+        self.aggregated = works.feed(Aggregated, 'aggregated')
+        self.notification = works.feed(RedisNotificationFeed, 'notification')
+        self.user = works.user_feed(Flat)
+        self.manager = works.manager(self.user, flat=self.flat)
+
+    def run(self) -> None:
+        """Measure everything, and leave nothing behind."""
+        try:
+            self.fan_out()
+            self.fan_out_aggregated()
+            self.pages()
+            self.follow()
+            self.import_activities()
+            self.notifications()
+            self.memory()
+            self.connection()
+        finally:
+            self.clear()
+            self.raw.close()
+
+    def some(self, count: int) -> int:
+        """A size, scaled."""
+        return max(int(count * self.scale), 2)
+
+    def clear(self) -> None:
+        """Delete what was written, and nothing else."""
+        keys = list(self.raw.scan_iter(match=f'{works.TOKEN}:*', count=1000))
+        for start in range(0, len(keys), 1000):
+            self.raw.unlink(*keys[start : start + 1000])
+
+    def pipelined(self, commands: Sequence[tuple[Any, ...]], size: int = PIPELINE) -> list[Any]:
+        """Send by the raw client, so many in one pipeline."""
+        replies: list[Any] = []
+        for start in range(0, len(commands), size):
+            pipeline = self.raw.pipeline(transaction=False)
+            for command in commands[start : start + size]:
+                pipeline.execute_command(*command)
+            replies += pipeline.execute()
+        return replies
+
+    # Flat fan-out
+
+    def fan_out(self) -> None:
+        users = range(self.some(10_000))
+        for state in ('empty', 'holding 100'):
+            full = state != 'empty'
+            if full and any(self.report.wants(f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}')
+                            for size in (100, 1000)):
+                held = {str(item.serialization_id): item.serialization_id for item in works.activities(100)}
+                for user in users:
+                    self.raw.zadd(self.flat(user).key, held)
+            prepare = None if full else self.clear
+            for size in (100, 1000):
+                contenders = [
+                    Contender('library', lambda size=size: self.fan_out_library(users, size), prepare),
+                    Contender('redis-py, pipelines of ZADD', lambda: self.fan_out_raw(users), prepare),
+                ]
+                if full:
+                    contenders.append(
+                        Contender('redis-py, ZADD and trimming', lambda: self.fan_out_raw(users, trim=True), prepare)
+                    )
+                work = f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}'
+                self.report.rate(work, len(users), *contenders)
+        self.clear()
+
+    def fan_out_library(self, users: range, size: int, feed_class: Any = None) -> None:
+        kwargs = {'activities': [works.newer()], 'trim': True}
+        for start in range(0, len(users), size):
+            self.manager.fanout(users[start : start + size], feed_class or self.flat, add_operation, kwargs)
+
+    def fan_out_raw(self, users: range, trim: bool = False) -> None:
+        activity_id = works.newer().serialization_id
+        pair = {str(activity_id): activity_id}
+        for start in range(0, len(users), PIPELINE):
+            pipeline = self.raw.pipeline(transaction=False)
+            for user in users[start : start + PIPELINE]:
+                key = f'{works.TOKEN}:flat:{user}'
+                pipeline.zadd(key, pair)
+                if trim:
+                    pipeline.zremrangebyrank(key, 0, -101)
+            pipeline.execute()
+
+    # Aggregated fan-out
+
+    def fan_out_aggregated(self) -> None:
+        users = range(self.some(1000))
+        feed = self.aggregated('template')
+        feed.add_many(works.grouped(20, of=3))
+        template = self.raw.zrange(feed.key, 0, -1, withscores=True)
+        held = [value for member, score in template for value in (score, member)]
+
+        def fill() -> None:
+            keys = [f'{works.TOKEN}:aggregated:{user}' for user in users]
+            self.pipelined([('DEL', key) for key in keys], 1000)
+            self.pipelined([('ZADD', key, *held) for key in keys])
+
+        unguarded = works.feed(Aggregated, 'unguarded', guard_updates=False, key_format=self.aggregated.key_format)
+        for kind, object_id in (('joins a group', 20), ('starts a group', 999)):
+
+            def library(feed_class: Any, object_id: int = object_id) -> None:
+                activity = works.newer()
+                activity.object_id = object_id
+                activity.time = works.START + datetime.timedelta(seconds=3600)
+                for start in range(0, len(users), 100):
+                    self.manager.fanout(
+                        users[start : start + 100], feed_class, add_operation, {'activities': [activity]}
+                    )
+
+            self.report.rate(
+                f'fan-out to {len(users):,} aggregated feeds of 20 groups of 3, {kind}',
+                len(users),
+                Contender('library', lambda library=library: library(self.aggregated), fill),
+                Contender('redis-py, read-modify-write', lambda name=object_id: self.rewrite_raw(users, name), fill),
+                Contender('library, guard_updates = False', lambda library=library: library(unguarded), fill),
+            )
+        self.clear()
+
+    def rewrite_raw(self, users: range, object_id: int) -> None:
+        activity = works.newer()
+        activity_id, seconds = activity.serialization_id, (activity.time - _EPOCH).total_seconds()
+        wanted = f'v33-{object_id}-2014-02-03'
+        for start in range(0, len(users), PIPELINE):
+            keys = [f'{works.TOKEN}:aggregated:{user}' for user in users[start : start + PIPELINE]]
+            pipeline = self.raw.pipeline(transaction=False)
+            for key in keys:
+                pipeline.zrevrange(key, 0, 19)
+            replies = pipeline.execute()
+            pipeline = self.raw.pipeline(transaction=False)
+            for key, members in zip(keys, replies, strict=True):
+                for member in members:
+                    name, created, _, seen, read, activity_ids, minimized = member.split(';;')
+                    if name == wanted:
+                        new = f'{created};;{seconds:.6f};;{seen};;{read};;{activity_ids};{activity_id};;{minimized}'
+                        pipeline.zrem(key, member)
+                        break
+                else:
+                    new = f'{seconds:.6f};;{seconds:.6f};;-1;;-1;;{activity_id};;0'
+                pipeline.zadd(key, {f'{wanted};;{new}': int(seconds * 1000)})
+            pipeline.execute()
+
+    # Reading
+
+    def pages(self) -> None:
+        users = range(self.some(300))
+        stored = works.activities(200)
+        self.flat.insert_activities(stored)
+        for user in users:
+            self.raw.zadd(
+                self.flat(user).key,
+                {str(item.serialization_id): item.serialization_id for item in stored[user % 100 : user % 100 + 100]},
+            )
+        feeds, raw = self.flat, self.raw
+
+        def edge(user: int) -> int:
+            return stored[user % 100 + 75].serialization_id
+
+        def by_position(start: int) -> Callable[[int], Any]:
+            return lambda user: self.hydrate_raw(
+                raw.zrevrange(f'{works.TOKEN}:flat:{user}', start, start + 24)
+            )
+
+        def before(user: int) -> Any:
+            return self.hydrate_raw(
+                raw.zrevrangebyscore(f'{works.TOKEN}:flat:{user}', f'({edge(user)}', '-inf', start=0, num=25)
+            )
+
+        for work, library, by_hand in (
+            ('feed[:25]', lambda user: feeds(user)[:25], by_position(0)),
+            ('feed[25:50]', lambda user: feeds(user)[25:50], by_position(25)),
+            ('filter(activity_id__lt=...)[:25]', lambda user: feeds(user).filter(activity_id__lt=edge(user))[:25], before),
+        ):
+            self.report.latencies(work, users, ('library', library), ('redis-py, two round trips', by_hand))
+        self.clear()
+        self.pages_of_groups()
+
+    def hydrate_raw(self, members: Sequence[str]) -> list[Any]:
+        by_hash: dict[str, list[str]] = {}
+        for member in members:
+            number = int(hashlib.md5(member.encode()).hexdigest(), 16) % 10
+            by_hash.setdefault(f'{works.TOKEN}:activities:{number}', []).append(member)
+        pipeline = self.raw.pipeline(transaction=False)
+        for key, fields in by_hash.items():
+            pipeline.hmget(key, fields)
+        found = {
+            field: value
+            for fields, values in zip(by_hash.values(), pipeline.execute(), strict=True)
+            for field, value in zip(fields, values, strict=True)
+        }
+        return [parsed(found[member]) for member in members]
+
+    def pages_of_groups(self) -> None:
+        users = range(self.some(100))
+        for user in users:
+            self.aggregated(user).add_many(works.grouped(20, of=3))
+
+        def by_hand(user: int) -> Any:
+            groups = [
+                member.split(';;') for member in self.raw.zrevrange(f'{works.TOKEN}:aggregated:{user}', 0, 24)
+            ]
+            return self.hydrate_raw([item for group in groups for item in group[5].split(';')])
+
+        self.report.latencies(
+            'aggregated feed[:25], 20 groups of 3',
+            users,
+            ('library', lambda user: self.aggregated(user)[:25]),
+            ('redis-py, two round trips', by_hand),
+        )
+        self.clear()
+
+    # Following and importing
+
+    def follow(self) -> None:
+        targets = range(1, self.some(20) + 1)
+        for target in targets:
+            stored = works.activities(100, actor=target, first=100 * target)
+            self.user.insert_activities(stored)
+            self.raw.zadd(self.user(target).key, {str(item.serialization_id): item.serialization_id for item in stored})
+        key = self.flat('reader').key
+
+        def by_hand() -> None:
+            pipeline = self.raw.pipeline(transaction=False)
+            for target in targets:
+                pipeline.zrevrange(f'{works.TOKEN}:user:{target}', 0, 4999, withscores=True)
+            pairs = {member: score for reply in pipeline.execute() for member, score in reply}
+            pipeline = self.raw.pipeline(transaction=False)
+            pipeline.zadd(key, pairs)
+            pipeline.zremrangebyrank(key, 0, -101)
+            pipeline.execute()
+
+        self.report.duration(
+            f'following {len(targets)} users of 100 activities',
+            Contender(
+                'library',
+                lambda: self.manager.follow_many_users('reader', targets, async_=False),
+                lambda: self.raw.delete(key),
+            ),
+            Contender('redis-py', by_hand, lambda: self.raw.delete(key)),
+        )
+        self.clear()
+
+    def import_activities(self) -> None:
+        imported = works.activities(self.some(500))
+
+        def by_hand() -> None:
+            pipeline = self.raw.pipeline(transaction=False)
+            pairs = {}
+            for item in imported:
+                field = str(item.serialization_id)
+                pairs[field] = item.serialization_id
+                number = int(hashlib.md5(field.encode()).hexdigest(), 16) % 10
+                seconds = (item.time - _EPOCH).total_seconds()
+                text = f'{item.actor_id},{item.verb.id},{item.object_id},{item.target_id or 0},{seconds:.6f},'
+                pipeline.hset(f'{works.TOKEN}:activities:{number}', field, text)
+            pipeline.zadd(f'{works.TOKEN}:user:13', pairs)
+            pipeline.execute()
+
+        self.report.duration(
+            f'importing {len(imported)} activities',
+            Contender('library', lambda: self.manager.batch_import(13, imported), self.clear),
+            Contender('redis-py', by_hand, self.clear),
+        )
+        self.clear()
+
+    # Notifications
+
+    def notifications(self) -> None:
+        users = range(self.some(100))
+        for user in users:
+            self.notification(user).add_many(works.grouped(20, of=3))
+
+        def add(user: int) -> None:
+            item = works.newer()
+            item.object_id = 1 + user % 20
+            self.notification(user).add(item)
+
+        def add_by_hand(user: int) -> None:
+            item = works.newer()
+            key = f'{works.TOKEN}:notification:{user}'
+            members = self.raw.zrevrange(key, 0, 19)
+            old = next(member for member in members if member.startswith(f'v33-{1 + user % 20}-'))
+            parts = old.split(';;')
+            seconds = (item.time - _EPOCH).total_seconds()
+            parts[2] = f'{seconds:.6f}'
+            parts[5] += f';13,3,{item.object_id},0,{seconds:.6f},'
+            pipeline = self.raw.pipeline(transaction=True)
+            pipeline.zrem(key, old)
+            pipeline.zadd(key, {';;'.join(parts): int(seconds * 1000)})
+            for name in ('unseen', 'unread'):
+                pipeline.rpush(f'list:{key}:{name}', item.serialization_id)
+                pipeline.ltrim(f'list:{key}:{name}', -100, -1)
+            pipeline.execute()
+
+        def unseen(user: int) -> str:
+            return f'list:{works.TOKEN}:notification:{user}:unseen'
+
+        for work, library, by_hand in (
+            ('notification count_unseen', lambda user: self.notification(user).count_unseen(), lambda user: self.raw.llen(unseen(user))),
+            ('notification mark_all', lambda user: self.notification(user).mark_all(), lambda user: self.raw.delete(unseen(user))),
+            ('notification add', add, add_by_hand),
+        ):
+            self.report.latencies(work, users, ('library', library), ('redis-py', by_hand))
+        self.clear()
+        for key in self.raw.scan_iter(match=f'list:{works.TOKEN}:*', count=1000):
+            self.raw.unlink(key)
+
+    # Memory, and what a look-up of the client costs
+
+    def memory(self) -> None:
+        if not self.report.wants('memory'):
+            return
+        users = range(self.some(20))
+        for user in users:
+            feed = self.flat(user)
+            for item in works.activities(500):
+                feed.add(item)
+        keys = [self.flat(user).key for user in users]
+        sizes = [self.raw.memory_usage(key, samples=0) for key in keys]
+        self.report.value('memory of a feed after 500 single adds', statistics.mean(sizes), 'bytes')
+        self.report.value('  of one of its entries', statistics.mean(sizes) / self.flat.max_length, 'bytes')
+        self.clear()
+        stored = works.activities(self.some(10_000))
+        before = self.raw.info('memory')['used_memory']
+        self.flat.insert_activities(stored)
+        taken = self.raw.info('memory')['used_memory'] - before
+        self.report.value('memory of an activity in the storage', taken / len(stored), 'bytes')
+        self.clear()
+
+    def connection(self) -> None:
+        if not self.report.wants('get_redis_connection'):
+            return
+        count, found = 1000, []
+        for _ in range(self.report.runs):
+            start = time.perf_counter()
+            for _ in range(count):
+                get_redis_connection()
+            found.append((time.perf_counter() - start) / count)
+        self.report.value('get_redis_connection()', 1e6 * statistics.median(found), 'microseconds')
+
+
+def parsed(text: str) -> tuple[Any, ...]:
+    """A stored activity, taken apart by hand."""
+    actor, verb_id, object_id, target_id, seconds, context = text.split(',', 5)
+    moment = _EPOCH + datetime.timedelta(seconds=float(seconds))
+    return int(actor), int(verb_id), int(object_id), int(target_id) or None, moment, context
+
+
+__all__ = ['ActivitySerializer', 'RedisBenchmark']

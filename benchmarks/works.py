@@ -1,0 +1,78 @@
+"""The feeds, managers and activities that are measured, the same on every backend."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import uuid
+from typing import Any
+
+from stream_framework.activity import Activity
+from stream_framework.aggregators.base import NotificationAggregator
+from stream_framework.feed_managers.base import Manager
+from stream_framework.feeds.base import UserBaseFeed
+from stream_framework.verbs import Love
+
+#: Keeps what this run writes apart from whatever else is on the server.
+TOKEN = f'bench:{uuid.uuid4().hex[:8]}'
+
+#: When the first activity happened; a fixed moment, so that every run writes the same.
+START = datetime.datetime(2014, 2, 3, 8, 0, 0, 123456)
+
+_numbers = itertools.count(1)
+
+
+def activity(number: int, actor: int = 13, object_id: int | None = None) -> Activity:
+    """One activity, a second after that of the number before."""
+    time = START + datetime.timedelta(seconds=number)
+    return Activity(actor, Love, 1000 + number if object_id is None else object_id, 7, time=time)
+
+
+def activities(count: int, actor: int = 13, first: int = 0) -> list[Activity]:
+    """Activities of one actor, the oldest first."""
+    return [activity(number, actor) for number in range(first, first + count)]
+
+
+def newer() -> Activity:
+    """An activity that no feed has yet, newer than all before."""
+    return activity(1_000_000 + next(_numbers))
+
+
+def feed(base: Any, name: str, **attributes: Any) -> Any:
+    """A feed class with keys of its own."""
+    attributes.setdefault('key_format', f'{TOKEN}:{name}:%(user_id)s')
+    if hasattr(base, 'markers_key_format'):
+        attributes.setdefault('markers_key_format', f'{TOKEN}:{name}:%(user_id)s')
+    return type(name.title(), (base,), attributes)
+
+
+def user_feed(base: Any) -> Any:
+    """The class of the feeds of what users did."""
+    return type('User', (UserBaseFeed, base), {'key_format': f'{TOKEN}:user:%(user_id)s'})
+
+
+def manager(user_feed_class: Any, **feed_classes: Any) -> Any:
+    """A manager of these feeds, without followers."""
+
+    class BenchmarkManager(Manager):
+        """Whom to fan out to is given by each work."""
+
+        def get_user_follower_ids(self, user_id: Any) -> dict[Any, Any]:
+            return {}
+
+    BenchmarkManager.user_feed_class = user_feed_class
+    BenchmarkManager.feed_classes = feed_classes
+    return BenchmarkManager()
+
+
+class ByObject(NotificationAggregator):
+    """One group for each object: how many groups a feed has is then how many objects there are."""
+
+
+def grouped(groups: int, of: int) -> list[Activity]:
+    """Activities that make so many groups of so many each, of one day."""
+    return [
+        activity(member * groups + group, actor=member + 1, object_id=group + 1)
+        for member in range(of)
+        for group in range(groups)
+    ]
