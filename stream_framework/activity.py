@@ -148,6 +148,33 @@ class Activity(BaseActivity):
         return f'<{type(self).__name__}: {self.actor_id} {self.verb.past_tense} {self.object_id}>'
 
 
+def restored(
+    activity_class: type[Activity],
+    actor_id: Id,
+    verb: type[Verb],
+    object_id: Id,
+    target_id: Id | None,
+    time: datetime.datetime,
+    extra_context: dict[Any, Any],
+) -> Activity:
+    """An activity as it was stored: its parts, naive UTC and plain ids, were checked when it was made.
+
+    Pages are full of these, so the constructor is called only where a subclass has one of its own.
+    """
+    if activity_class.__init__ is not Activity.__init__:
+        return activity_class(actor_id, verb, object_id, target_id, time=time, extra_context=extra_context)
+    activity = activity_class.__new__(activity_class)
+    activity.verb = verb
+    activity.time = time
+    activity.actor_id = actor_id
+    activity.object_id = object_id
+    activity.target_id = target_id
+    if target_id is None:
+        activity.target = None
+    activity.extra_context = extra_context
+    return activity
+
+
 class ActorSafeIdMixin:
     """Put before :class:`Activity`: an id that includes the actor and the target, for activities with int ids too.
 
@@ -190,7 +217,8 @@ class DehydratedActivity(BaseActivity):
         :param activities: id -> activity
         :raises KeyError: if it isn't among them
         """
-        return activities[ids.normalize_id(self.serialization_id)]
+        activity_id = self.serialization_id
+        return activities[activity_id if type(activity_id) is int else ids.normalize_id(activity_id)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DehydratedActivity):

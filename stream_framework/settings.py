@@ -62,9 +62,7 @@ def _check_name(name: str) -> None:
 
 
 def _look_up(name: str) -> Any:
-    found = _configured.get(name, _missing)
-    if found is _missing:
-        found = _from_django(name)
+    found = _from_django(name)
     if found is _missing:
         found = _from_environment(name)
     return getattr(default_settings, name) if found is _missing else found
@@ -117,6 +115,9 @@ class _Settings(types.ModuleType):
     """This module, with the settings among its attributes."""
 
     def __getattr__(self, name: str) -> Any:
+        found = _configured.get(name, _missing)
+        if found is not _missing:
+            return found
         if name in NAMES:
             return _look_up(name)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}; the settings are {", ".join(NAMES)}')

@@ -269,7 +269,10 @@ class BaseFeed:
         whole = self.activity_storage.get_map(wanted)
         hydrated: list[Any] = []
         for activity in activities:
-            if not activity.dehydrated:
+            if type(activity) is DehydratedActivity:
+                if activity.serialization_id in whole:
+                    hydrated.append(whole[activity.serialization_id])
+            elif not activity.dehydrated:
                 hydrated.append(activity)
             elif isinstance(activity, AggregatedActivity):
                 group = activity.get_hydrated(whole)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import uuid
 from typing import Any
 from urllib.parse import quote, unquote
 
+from stream_framework.activity import restored
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import format_time, parse_time, short, to_text
-from stream_framework.verbs import get_verb_by_id
+from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _timedelta = datetime.timedelta
+_PLAIN = re.compile(r'([0-9]+),([0-9]+),([0-9]+),([0-9]+),([0-9]{1,12})\.([0-9]{6}),(.*)\Z', re.DOTALL)
 _INT = re.compile(r'-?[0-9]+\Z')
 _UUID = re.compile(r'[0-9a-f]{32}\Z')
 
@@ -88,21 +91,20 @@ class ActivitySerializer(BaseSerializer):
         """
         data = serialized_activity if type(serialized_activity) is str else to_text(serialized_activity)
         try:
-            actor, verb_id, object_id, target, time, context = data.split(',', 5)
-            seconds, _, microseconds = time.partition('.')
-            digits = f'{actor}{verb_id}{object_id}{target}{seconds}{microseconds}'
-            # Ids that are plain ints and times after 1970 are nearly all there is: int() can't be fooled by digits.
-            if digits.isdigit() and digits.isascii() and len(microseconds) == 6:
+            # Ids that are plain ints and times after 1970 are nearly all there is.
+            if plain := _PLAIN.match(data):
+                actor, verb_id, object_id, target, seconds, microseconds, context = plain.groups()
                 actor_id: Any = int(actor)
                 found_object: Any = int(object_id)
                 target_id: Any = None if target == '0' else int(target)
                 moment = _EPOCH + _timedelta(0, int(seconds), int(microseconds))
             else:
+                actor, verb_id, object_id, target, time, context = data.split(',', 5)
                 actor_id = _load_id(actor)
                 found_object = _load_id(object_id)
                 target_id = None if target == '0' else _load_id(target)
                 moment = parse_time(time)
-            verb = get_verb_by_id(int(verb_id))
+            verb = self._verbs.get(int(verb_id)) or get_verb_by_id(int(verb_id))
             extra_context = self._load_context(context) if context else {}
         except SerializationException as error:
             raise SerializationException(f'{short(data)} is no stored activity: {error}') from error
@@ -110,7 +112,12 @@ class ActivitySerializer(BaseSerializer):
             # str() of a KeyError would quote its message.
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(data)} is no stored activity: {reason}') from error
-        return self.activity_class(actor_id, verb, found_object, target_id, time=moment, extra_context=extra_context)
+        return restored(self.activity_class, actor_id, verb, found_object, target_id, moment, extra_context)
+
+    @functools.cached_property
+    def _verbs(self) -> Any:
+        # Which storage that is, a setting says: looked up once, not for each activity.
+        return get_verb_storage()
 
     def _load_context(self, text: str) -> dict[Any, Any]:
         # No pickle starts with a brace.

@@ -37,6 +37,6 @@ class SimpleTimelineSerializer(BaseSerializer):
         :raises SerializationException: for what is no id
         """
         try:
-            return DehydratedActivity(serialization_id=ids.normalize_id(serialized_activity))
+            return DehydratedActivity(ids.normalize_id(serialized_activity))
         except InvalidIdError as error:
             raise SerializationException(f'{short(serialized_activity)} is no id of an activity') from error

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from stream_framework import ids
-from stream_framework.activity import Activity, AggregatedActivity, BaseActivity
+from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
 from stream_framework.exceptions import InvalidIdError, NotDefinedError, SerializationException
 from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSerializer
 from stream_framework.serializers.dummy import DummySerializer
@@ -32,6 +32,8 @@ Pairs = list[tuple[Any, Any]]
 FILTERS = ('activity_id__gt', 'activity_id__gte', 'activity_id__lt', 'activity_id__lte')
 #: The orders that every timeline understands; the second is the default.
 ORDERINGS = ('activity_id', '-activity_id')
+
+_ALL_INTS = frozenset({int})
 
 
 class BaseStorage:
@@ -97,7 +99,8 @@ class BaseStorage:
 
     def activities_to_ids(self, activities: Iterable[Any]) -> list[Any]:
         """:meth:`activity_to_id` of each."""
-        return [self.activity_to_id(activity) for activity in activities]
+        to_id = self.activity_to_id
+        return [activity if type(activity) is int else to_id(activity) for activity in activities]
 
     def serialize_activity(self, activity: Any) -> Any:
         """What is stored of one activity or group."""
@@ -113,33 +116,42 @@ class BaseStorage:
 
         :param data: a list of what the serializer made, or a dict id -> that
         """
-        if isinstance(data, Mapping):
-            return [self.load(None, activity_id, item) for activity_id, item in data.items()]
-        return [self.load(None, None, item) for item in data]
+        return self.load_many(None, data.items() if isinstance(data, Mapping) else ((None, item) for item in data))
 
     def load(self, key: str | None, activity_id: Any, data: Any) -> Any:
-        """The activity or group of one stored value, with the id that it is stored under.
+        """The activity or group of one stored value; see :meth:`load_many`."""
+        return self.load_many(key, [(activity_id, data)])[0]
 
-        :param key: the feed's key, for the message if it can't be read
-        :param activity_id: the id it is stored under, ``None`` if not known
+    def load_many(self, key: str | None, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+        """The activities or groups of stored values, with the ids that they are stored under.
+
+        :param key: the feed's key, for the message if one can't be read
+        :param pairs: ``(id, data)``; the id is ``None`` if it isn't known
         :raises SerializationException: naming key and id
         """
+        serializer = self.serializer
+        loads, references = serializer.loads, type(serializer) is SimpleTimelineSerializer
+        loaded: list[Any] = []
+        activity_id = None
         try:
-            activity = self.serializer.loads(data)
+            for activity_id, data in pairs:
+                if references and type(activity_id) is int:
+                    loaded.append(DehydratedActivity(activity_id))
+                    continue
+                activity = loads(data)
+                if activity_id is None:
+                    pass
+                elif isinstance(activity, Activity):
+                    if activity.serialization_id != activity_id:
+                        activity._stored_id = ids.normalize_id(activity_id)
+                elif isinstance(activity, AggregatedActivity) and activity.updated_at is not None:
+                    if activity.serialization_id != str(activity_id):
+                        activity.stored_under(ids.normalize_id(activity_id))
+                loaded.append(activity)
         except SerializationException as error:
             where = f'feed {key!r}' if key is not None else type(self).__name__
             raise SerializationException(f'{where}, id {activity_id}: {error}') from error
-        if activity_id is not None:
-            _keep_id(activity, activity_id)
-        return activity
-
-
-def _keep_id(activity: Any, activity_id: Any) -> None:
-    if isinstance(activity, AggregatedActivity):
-        if activity.updated_at is not None and activity.serialization_id != str(activity_id):
-            activity.stored_under(ids.normalize_id(activity_id))
-    elif isinstance(activity, Activity) and activity.serialization_id != activity_id:
-        activity._stored_id = ids.normalize_id(activity_id)
+        return loaded
 
 
 class BaseActivityStorage(BaseStorage):
@@ -181,11 +193,15 @@ class BaseActivityStorage(BaseStorage):
         wanted = list(dict.fromkeys(self.activities_to_ids(activity_ids)))
         if not wanted:
             return {}
-        with self.metrics.feed_reads_timer(type(self)):
+        metrics = self.metrics
+        with metrics.feed_reads_timer(type(self)):
             found = self.get_from_storage(wanted, *args, **kwargs)
-        data = {ids.normalize_id(key): value for key, value in found.items() if value is not None}
-        self.metrics.on_feed_read(type(self), len(data))
-        return {key: self.load(None, key, data[key]) for key in wanted if key in data}
+        if not _ALL_INTS.issuperset(map(type, found)):
+            found = {ids.normalize_id(key): value for key, value in found.items()}
+        there = [(key, found[key]) for key in wanted if found.get(key) is not None]
+        metrics.on_feed_read(type(self), len(there))
+        loaded = self.load_many(None, there)
+        return {pair[0]: activity for pair, activity in zip(there, loaded, strict=True)}
 
     def remove(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
         """Remove one activity, given itself or by its id."""
@@ -479,12 +495,13 @@ class BaseTimelineStorage(BaseStorage):
         :param ordering_args: ``('activity_id',)`` for oldest first
         :raises SerializationException: naming key and id of an entry that can't be read
         """
-        with self.metrics.feed_reads_timer(type(self)):
+        metrics = self.metrics
+        with metrics.feed_reads_timer(type(self)):
             pairs = self.get_slice_from_storage(
                 key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args
             )
-        activities = [self.load(key, activity_id, data) for activity_id, data in pairs or ()]
-        self.metrics.on_feed_read(type(self), len(activities))
+        activities = self.load_many(key, pairs or ())
+        metrics.on_feed_read(type(self), len(activities))
         return activities
 
     def index_of(self, key: str, activity_or_id: Any) -> int:

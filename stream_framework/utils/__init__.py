@@ -135,14 +135,19 @@ class LRUCache:
             self.cache.popitem(last=False)
 
 
+_NO_METRICS = 'stream_framework.metrics.base.Metrics'
 _metrics: tuple[Any, Any, Any] = (None, None, None)
 
 
 def get_metrics_instance() -> Any:
     """The metrics that the settings name; made once, and again when the settings have changed."""
     global _metrics
-    path, options = settings.STREAM_METRIC_CLASS, settings.STREAM_METRICS_OPTIONS
+    path = settings.STREAM_METRIC_CLASS
     made_for, made_with, metrics = _metrics
+    if path == made_for == _NO_METRICS:
+        # What does nothing does the same with all options.
+        return metrics
+    options = settings.STREAM_METRICS_OPTIONS
     if made_for != path or made_with != options:
         metrics = get_class_from_string(path)(**options)
         _metrics = (path, dict(options), metrics)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stream_framework.serializers.activity_serializer import ActivitySerializer
-from stream_framework.storage.base import BaseActivityStorage
+from stream_framework.storage.base import BaseActivityStorage, iter_parts
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import Command
 from stream_framework.storage.redis.connection import get_redis_connection
@@ -44,12 +44,24 @@ class RedisActivityStorage(BaseActivityStorage):
     def _server(self) -> str:
         return self.options.get('redis_server', 'default')
 
-    def _by_shard(self, activity_ids: Any) -> dict[str, list[int]]:
+    def _by_shard(self, activity_ids: Any) -> list[tuple[str, dict[str, int]]]:
+        """The key of each hash with the fields in it, field -> id; a few of them where one has very many."""
         shard = self.get_cache().get_key
-        shards: dict[str, list[int]] = {}
+        shards: dict[str, dict[str, int]] = {}
         for activity_id in activity_ids:
-            shards.setdefault(shard(str(activity_id)), []).append(activity_id)
-        return shards
+            field = str(activity_id)
+            key = shard(field)
+            if key in shards:
+                shards[key][field] = activity_id
+            else:
+                shards[key] = {field: activity_id}
+        if max(map(len, shards.values()), default=0) <= FIELDS_AT_A_TIME:
+            return list(shards.items())
+        return [
+            (key, dict(part))
+            for key, fields in shards.items()
+            for part in iter_parts(list(fields.items()), FIELDS_AT_A_TIME)
+        ]
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         with translated(self._server):
@@ -58,11 +70,11 @@ class RedisActivityStorage(BaseActivityStorage):
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip, ``turn_marks`` included; no transaction: each activity is stored on its own."""
         commands: list[Command] = []
-        for key, activity_ids in self._by_shard(serialized_activities).items():
-            for start in range(0, len(activity_ids), FIELDS_AT_A_TIME):
-                part = activity_ids[start : start + FIELDS_AT_A_TIME]
-                pairs = [value for item in part for value in (str(item), serialized_activities[item])]
-                commands.append(('HSET', key, *pairs))
+        for key, fields in self._by_shard(serialized_activities):
+            command: list[Any] = ['HSET', key]
+            for field, activity_id in fields.items():
+                command += (field, serialized_activities[activity_id])
+            commands.append(tuple(command))
         if kwargs.get('turn_marks'):
             names, value, ttl = kwargs['turn_marks']
             commands += _set_marks(names, value, ttl, existing=True)
@@ -71,23 +83,16 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
         """One pipelined round trip: one command for each hash."""
-        commands: list[Command] = []
-        asked: list[list[int]] = []
-        for key, in_shard in self._by_shard(activity_ids).items():
-            for start in range(0, len(in_shard), FIELDS_AT_A_TIME):
-                part = in_shard[start : start + FIELDS_AT_A_TIME]
-                commands.append(('HMGET', key, *map(str, part)))
-                asked.append(part)
+        parts = self._by_shard(activity_ids)
+        replies = self._send([('HMGET', key, *fields) for key, fields in parts])
         found: dict[int, Any] = {}
-        for part, values in zip(asked, self._send(commands), strict=True):
-            found.update((item, value) for item, value in zip(part, values, strict=True) if value is not None)
-        return found
+        for (_, fields), values in zip(parts, replies, strict=True):
+            found.update(zip(fields.values(), values, strict=True))
+        return {activity_id: value for activity_id, value in found.items() if value is not None}
 
     def remove_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip; returns how many were there."""
-        return sum(
-            self._send([('HDEL', key, *map(str, in_shard)) for key, in_shard in self._by_shard(activity_ids).items()])
-        )
+        return sum(self._send([('HDEL', key, *fields) for key, fields in self._by_shard(activity_ids)]))
 
     def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         """One small key for each, which expires."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -128,18 +129,25 @@ class ShardedHashCache(RedisHashCache):
         """``<key>:0``, ``<key>:1`` and so on."""
         return [f'{self.key}:{number}' for number in range(self.number_of_keys)]
 
-    def get_key(self, *args: Any, **kwargs: Any) -> str:
+    def get_key(self, field: Any, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
         """The key of the hash that holds a field: the MD5 of the field, as a number, modulo ``number_of_keys``.
 
         :param field: the field; any type with a ``str``
         """
-        field = kwargs['field'] if 'field' in kwargs else args[0]
-        digest = hashlib.md5(as_text(field if isinstance(field, bytes) else str(field)).encode(), usedforsecurity=False)
-        return f'{self.key}:{int.from_bytes(digest.digest(), "big") % self.number_of_keys}'
+        if type(field) is not str:
+            field = as_text(field) if isinstance(field, bytes) else str(field)
+        return f'{self.key}:{_shard(field, self.number_of_keys)}'
 
     def contains(self, field: Any) -> bool:
         """Not for sharded hashes, as ever: ``get(field) is not None`` says it."""
         raise NotImplementedError(f'{type(self).__name__} has no contains(): use get({field!r}) is not None')
+
+
+@functools.lru_cache(maxsize=10_000)
+def _shard(field: str, number_of_keys: int) -> int:
+    # Remembered, since what is new is in many feeds, and read from each.
+    digest = hashlib.md5(field.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest, 'big') % number_of_keys
 
 
 class ShardedDatabaseFallbackHashCache(ShardedHashCache, FallbackHashCache):
