@@ -99,8 +99,10 @@ class RedisBenchmark:
         users = range(self.some(10_000))
         for state in ('empty', 'holding 100'):
             full = state != 'empty'
-            if full and any(self.report.wants(f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}')
-                            for size in (100, 1000)):
+            if full and any(
+                self.report.wants(f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}')
+                for size in (100, 1000)
+            ):
                 held = {str(item.serialization_id): item.serialization_id for item in works.activities(100)}
                 for user in users:
                     self.raw.zadd(self.flat(user).key, held)
@@ -209,10 +211,11 @@ class RedisBenchmark:
         def edge(user: int) -> int:
             return stored[user % 100 + 75].serialization_id
 
+        def filtered(user: int) -> Any:
+            return feeds(user).filter(activity_id__lt=edge(user))[:25]
+
         def by_position(start: int) -> Callable[[int], Any]:
-            return lambda user: self.hydrate_raw(
-                raw.zrevrange(f'{works.TOKEN}:flat:{user}', start, start + 24)
-            )
+            return lambda user: self.hydrate_raw(raw.zrevrange(f'{works.TOKEN}:flat:{user}', start, start + 24))
 
         def before(user: int) -> Any:
             return self.hydrate_raw(
@@ -222,7 +225,7 @@ class RedisBenchmark:
         for work, library, by_hand in (
             ('feed[:25]', lambda user: feeds(user)[:25], by_position(0)),
             ('feed[25:50]', lambda user: feeds(user)[25:50], by_position(25)),
-            ('filter(activity_id__lt=...)[:25]', lambda user: feeds(user).filter(activity_id__lt=edge(user))[:25], before),
+            ('filter(activity_id__lt=...)[:25]', filtered, before),
         ):
             self.report.latencies(work, users, ('library', library), ('redis-py, two round trips', by_hand))
         self.clear()
@@ -249,9 +252,7 @@ class RedisBenchmark:
             self.aggregated(user).add_many(works.grouped(20, of=3))
 
         def by_hand(user: int) -> Any:
-            groups = [
-                member.split(';;') for member in self.raw.zrevrange(f'{works.TOKEN}:aggregated:{user}', 0, 24)
-            ]
+            groups = [member.split(';;') for member in self.raw.zrevrange(f'{works.TOKEN}:aggregated:{user}', 0, 24)]
             return self.hydrate_raw([item for group in groups for item in group[5].split(';')])
 
         self.report.latencies(
@@ -349,11 +350,15 @@ class RedisBenchmark:
             return f'list:{works.TOKEN}:notification:{user}:unseen'
 
         for work, library, by_hand in (
-            ('notification count_unseen', lambda user: self.notification(user).count_unseen(), lambda user: self.raw.llen(unseen(user))),
-            ('notification mark_all', lambda user: self.notification(user).mark_all(), lambda user: self.raw.delete(unseen(user))),
-            ('notification add', add, add_by_hand),
+            (
+                'count_unseen',
+                lambda user: self.notification(user).count_unseen(),
+                lambda user: self.raw.llen(unseen(user)),
+            ),
+            ('mark_all', lambda user: self.notification(user).mark_all(), lambda user: self.raw.delete(unseen(user))),
+            ('add', add, add_by_hand),
         ):
-            self.report.latencies(work, users, ('library', library), ('redis-py', by_hand))
+            self.report.latencies(f'notification {work}', users, ('library', library), ('redis-py', by_hand))
         self.clear()
         for key in self.raw.scan_iter(match=f'list:{works.TOKEN}:*', count=1000):
             self.raw.unlink(key)

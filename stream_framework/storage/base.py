@@ -144,9 +144,12 @@ class BaseStorage:
                 elif isinstance(activity, Activity):
                     if activity.serialization_id != activity_id:
                         activity._stored_id = ids.normalize_id(activity_id)
-                elif isinstance(activity, AggregatedActivity) and activity.updated_at is not None:
-                    if activity.serialization_id != str(activity_id):
-                        activity.stored_under(ids.normalize_id(activity_id))
+                elif (
+                    isinstance(activity, AggregatedActivity)
+                    and activity.updated_at is not None
+                    and activity.serialization_id != str(activity_id)
+                ):
+                    activity.stored_under(ids.normalize_id(activity_id))
                 loaded.append(activity)
         except SerializationException as error:
             where = f'feed {key!r}' if key is not None else type(self).__name__

@@ -129,7 +129,7 @@ class ShardedHashCache(RedisHashCache):
         """``<key>:0``, ``<key>:1`` and so on."""
         return [f'{self.key}:{number}' for number in range(self.number_of_keys)]
 
-    def get_key(self, field: Any, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
+    def get_key(self, field: Any, *args: Any, **kwargs: Any) -> str:
         """The key of the hash that holds a field: the MD5 of the field, as a number, modulo ``number_of_keys``.
 
         :param field: the field; any type with a ``str``
