@@ -1,0 +1,144 @@
+"""Who sees what: four feeds, and the manager that fills them. What differs between backends is not in here.
+
+People write to each other. Whoever follows the writer finds that in the news feed, and once more in the grouped news
+feed ("12 and 3 others wrote to 845"); whoever was written to gets a notification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from stream_framework.activity import Activity
+from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
+from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
+from stream_framework.metrics.base import Metrics
+from stream_framework.verbs import register
+from stream_framework.verbs.base import Verb
+
+#: Person -> those who follow him or her. An application would ask its database; what matters is that the manager finds
+#: it by itself, since Celery's workers make a manager of their own, by calling its class without arguments.
+FOLLOWERS: dict[int, list[int]] = {}
+
+
+class Write(Verb):
+    """Somebody wrote to somebody."""
+
+    id = 100  # stored with every activity: never change it
+    infinitive = 'write'
+    past_tense = 'wrote'
+
+
+register(Write)
+
+
+class TargetAggregator(RecentRankMixin, BaseAggregator):
+    """Everything that was written to one person on one day is one group."""
+
+    def get_group(self, activity: Activity) -> str:
+        """``'100-845-2004-05-31'``."""
+        return f'{activity.verb.id}-{activity.target_id}-{activity.time.date()}'
+
+
+class DayAggregator(RecentRankMixin, BaseAggregator):
+    """Everything of one day is one group."""
+
+    def get_group(self, activity: Activity) -> str:
+        """``'100-2004-05-31'``."""
+        return f'{activity.verb.id}-{activity.time.date()}'
+
+
+class News:
+    """What those whom one follows have written, one by one."""
+
+    key_format = 'newsfeed:news:%(user_id)s'
+    max_length = 100
+
+
+class GroupedNews:
+    """The same in groups, the last updated first."""
+
+    key_format = 'newsfeed:grouped:%(user_id)s'
+    max_length = 100
+    #: An activity joins its group if that is among the newest 20; otherwise it starts a new one.
+    merge_max_length = 20
+    aggregator_class = TargetAggregator
+
+
+class Notifications:
+    """What was written to oneself, a group for each day; unseen until one has looked."""
+
+    key_format = 'newsfeed:notifications:%(user_id)s'
+    markers_key_format = 'newsfeed:notifications:%(user_id)s'
+    max_length = 100
+    aggregator_class = DayAggregator
+
+
+class Written:
+    """What one has written oneself: where the news of a new follower come from."""
+
+    key_format = 'newsfeed:written:%(user_id)s'
+
+
+def pages(feed: Any, size: int) -> Iterator[list[Any]]:
+    """The pages of a feed one after the other, newest first, as a reader who scrolls down gets them.
+
+    The last id of a page leads to the next one: what is added to the feed meanwhile moves nothing.
+    """
+    page = feed[:size]
+    while page:
+        yield page
+        page = feed.filter(activity_id__lt=page[-1].serialization_id)[:size]
+
+
+class SocialManager(Manager):
+    """Takes what people write to everybody whom it concerns. Each backend names its feeds."""
+
+    #: The class of the feed of what was written to oneself.
+    notification_feed_class: Any
+
+    def get_user_follower_ids(self, user_id: int) -> dict[str, Iterable[int]]:
+        """Everybody in one group, to be served at once."""
+        return {FanoutPriority.HIGH: FOLLOWERS.get(user_id, [])}
+
+    def add_user_activity(self, user_id: int, activity: Activity) -> None:
+        """Tell the followers, and the person who was written to."""
+        super().add_user_activity(user_id, activity)
+        self._notify(activity, add_operation)
+
+    def remove_user_activity(self, user_id: int, activity: Activity) -> None:
+        """Take it back from all of them."""
+        super().remove_user_activity(user_id, activity)
+        self._notify(activity, remove_operation)
+
+    def get_notifications(self, user_id: int) -> Any:
+        """One person's notification feed."""
+        return self.notification_feed_class(user_id)
+
+    def prepare(self, user_ids: Iterable[int]) -> None:
+        """Make the feeds of these people empty: an earlier run may have left something on the server."""
+        for user_id in user_ids:
+            for feed in (*self.get_feeds(user_id).values(), self.get_notifications(user_id), self.get_user_feed(user_id)):
+                feed.delete()
+
+    def _notify(self, activity: Activity, operation: Callable[..., Any]) -> None:
+        # A fan-out to one: the work goes through Celery like that for the followers, and is repeated if it must be.
+        self.create_fanout_tasks(
+            [activity.target_id],
+            self.notification_feed_class,
+            operation,
+            operation_kwargs={'activities': [activity]},
+            fanout_priority=FanoutPriority.HIGH,
+        )
+
+
+class Deliveries(Metrics):
+    """Counts how often an activity was written to a feed; the library calls it after each fan-out task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def on_fanout(self, feed_class: type, operation: Any, activities_count: int = 1) -> None:
+        """So many activities, times so many feeds."""
+        self.count += activities_count
