@@ -14,6 +14,7 @@ aggregated activity    ``MMMMMMMMMMMMM GGGGGGGGGGGGG``: milliseconds of ``update
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import re
 import uuid
@@ -157,7 +158,7 @@ def group_id(group: Any, updated_at: datetime.datetime | None) -> str:
     if updated_at is None:
         raise InvalidIdError(f'group {_short(group)} has no updated_at, so it has no id: append an activity first')
     # Never all zeros: the id of 1.4.0, which has no such digits, sorts before ours of the same millisecond.
-    return format_group_id(_join(to_milliseconds(updated_at), 1 + _digits(str(group)) % (REST - 1)))
+    return format_group_id(_join(to_milliseconds(updated_at), _group_digits(str(group))))
 
 
 def format_group_id(value: int) -> str:
@@ -213,6 +214,12 @@ def _tagged(part: Any) -> str:
     kind = 'n' if part is None else 'i' if isinstance(part, int) else 'u' if isinstance(part, uuid.UUID) else 's'
     text = str(part)
     return f'{kind}{len(text)}:{text}'
+
+
+@functools.lru_cache(maxsize=4096)
+def _group_digits(group: str) -> int:
+    # One group is written to the feeds of many followers, each time under a new id.
+    return 1 + _digits(group) % (REST - 1)
 
 
 def _digits(text: str) -> int:

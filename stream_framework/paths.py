@@ -198,6 +198,12 @@ def _find(path: Any, role: str, local: bool) -> Any:
 def _split(path: Any, role: str, local: bool) -> tuple[str, list[str]]:
     if not isinstance(path, str) or len(path) > _MAX_LENGTH:
         raise MessageError(f'{role} {short(path)} is no import path: it must be a str, "package.module:QualName"')
+    return _split_text(path, role, local)
+
+
+@functools.lru_cache(maxsize=1024)
+def _split_text(path: str, role: str, local: bool) -> tuple[str, list[str]]:
+    # Nearly all messages name the same few things.
     module, colon, name = path.partition(':')
     names = name.split('.')
     parts = names if module == MAIN and local else [*module.split('.'), *names]

@@ -9,10 +9,13 @@ from typing import Any
 import pytz
 
 from stream_framework import ids
-from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.activity import Activity, AggregatedActivity, NotificationActivity
 from stream_framework.exceptions import DuplicateActivityException, NotDefinedError
 
 Pair = tuple[AggregatedActivity, AggregatedActivity]
+
+# Classes that keep what they have in ``__dict__``, as subclasses of an application need not.
+_PLAIN = (AggregatedActivity, NotificationActivity)
 
 
 class BaseAggregator:
@@ -161,7 +164,12 @@ def _distinct(activities: Iterable[Activity]) -> Sequence[Activity]:
 
 
 def _copy(group: AggregatedActivity) -> AggregatedActivity:
-    duplicate = copy.copy(group)
+    if type(group) in _PLAIN:
+        # What copy.copy() finds out each time: a fan-out copies a group for each follower.
+        duplicate = type(group).__new__(type(group))
+        duplicate.__dict__.update(group.__dict__)
+    else:
+        duplicate = copy.copy(group)
     duplicate.activities = list(group.activities)
     duplicate._activity_ids = list(group._activity_ids)
     return duplicate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from stream_framework import ids
@@ -110,6 +111,23 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         identifier = self.identifier
         end = text.find(';;')
         return text[len(identifier) : end] if end >= 0 and text.startswith(identifier) else None
+
+    def select(self, entries: Iterable[tuple[Any, Any]], names: Collection[str]) -> list[tuple[Any, Any]]:
+        """Those of some entries ``(id, data)`` whose groups have one of these names, or have one that can't be told.
+
+        A fan-out asks this of every group of every follower, so text is only compared, not taken apart.
+        """
+        identifier = self.identifier
+        prefixes = tuple([f'{identifier}{name};;' for name in names])
+        selected = []
+        for entry in entries:
+            data = entry[1]
+            if type(data) is str and data.startswith(identifier) and ';;' in data:
+                if data.startswith(prefixes):
+                    selected.append(entry)
+            elif (name := self.peek_group(data)) is None or name in names:
+                selected.append(entry)
+        return selected
 
     def peek(self, data: Any) -> tuple[str, datetime.datetime]:
         """The name and ``updated_at`` of a stored group, without reading the rest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from stream_framework.activity import Activity, AggregatedActivity
@@ -80,3 +81,7 @@ class BaseAggregatedSerializer(BaseSerializer):
     def peek_group(self, data: Any) -> str | None:
         """The name of a stored group without reading the rest; ``None`` if that can't be done."""
         return None
+
+    def select(self, entries: Iterable[tuple[Any, Any]], names: Collection[str]) -> list[tuple[Any, Any]]:
+        """Those of some entries ``(id, data)`` whose groups have one of these names, or have one that can't be told."""
+        return [entry for entry in entries if (name := self.peek_group(entry[1])) is None or name in names]

@@ -13,7 +13,7 @@ Three values travel between them:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -577,10 +577,10 @@ class BaseTimelineStorage(BaseStorage):
         """The group of one entry of a :class:`Snapshot`."""
         return self.load(key, *entry)
 
-    def peek_group(self, entry: tuple[Any, Any]) -> str | None:
-        """The name of the group in one entry of a :class:`Snapshot`, ``None`` where only loading it can tell."""
-        peek = getattr(self.serializer, 'peek_group', None)
-        return None if peek is None else peek(entry[1])
+    def select_groups(self, entries: Pairs, names: Collection[str]) -> Pairs:
+        """Those entries of a :class:`Snapshot` whose groups have one of these names, or where only loading can tell."""
+        select = getattr(self.serializer, 'select', None)
+        return entries if select is None else select(entries, names)
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
         """Add id -> data to a timeline; re-adding is a no-op."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -148,6 +149,15 @@ class AggregatedFeed(BaseFeed):
     def plan_marks(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
         """Put into a change what happens to the groups' marks; a hook for feeds that have some."""
 
+    def plan_diff(self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> tuple[Groups, Groups, Groups]:
+        """``(to_remove, to_add, result)``: what :meth:`_update_from_diff` would write, and what it returns."""
+        if _writes_as_usual(type(self)):  # type: ignore[arg-type]
+            to_remove, to_add = self._translate_diff(new, changed, deleted)
+            return to_remove, self._checked_groups(to_add), to_add
+        with self.collect() as (removed, added):
+            result = self._update_from_diff(new, changed, deleted)
+        return removed, added, result
+
     @contextlib.contextmanager
     def collect(self) -> Iterator[tuple[Groups, Groups]]:
         """While the block runs, this feed's groups to remove and to add are collected instead of written."""
@@ -179,3 +189,10 @@ class AggregatedFeed(BaseFeed):
                     f'not {type(group).__name__}: {group!r} can not be written'
                 )
         return groups
+
+
+@functools.lru_cache(maxsize=1024)
+def _writes_as_usual(feed_class: type[AggregatedFeed]) -> bool:
+    # An application may do more than that, so its methods are called, and what they write is collected.
+    names = ('_update_from_diff', 'add_many_aggregated', 'remove_many_aggregated')
+    return all(getattr(feed_class, name) is getattr(AggregatedFeed, name) for name in names)

@@ -163,16 +163,14 @@ def _hinted(storage: Any, update: Update) -> _Plan:
 
 def _slots(storage: Any, update: Update, snapshot: Snapshot) -> list[_Slot]:
     """The groups that the update may touch."""
-    names: set[str] | None = None
+    entries = snapshot.entries
     if not update.removed and update.edit is None and not _looks_at_all(update.feed):
         aggregator = update.feed.get_aggregator()
-        names = {aggregator._group_name(activity) for activity in update.added}
+        entries = storage.select_groups(entries, {aggregator._group_name(activity) for activity in update.added})
     slots = []
-    for entry in snapshot.entries:
-        name = None if names is None else storage.peek_group(entry)
-        if names is None or name is None or name in names:
-            group = storage.load_entry(snapshot.key, entry)
-            slots.append(_Slot(entry, group, group))
+    for entry in entries:
+        group = storage.load_entry(snapshot.key, entry)
+        slots.append(_Slot(entry, group, group))
     return slots
 
 
@@ -266,8 +264,8 @@ def _grow(plan: _Plan) -> None:
 def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> None:
     update, feed = plan.update, plan.update.feed
     storage = feed.timeline_storage
-    with feed.collect() as (to_remove, to_add):
-        update.result = aggregator.rank(feed._update_from_diff(new, changed, gone))
+    to_remove, to_add, result = feed.plan_diff(new, changed, gone)
+    update.result = aggregator.rank(result)
     entries = {id(slot.old): slot.entry for slot in plan.slots}
     plan.to_remove, plan.to_add = to_remove, to_add
     plan.change = Change(
