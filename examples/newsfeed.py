@@ -20,6 +20,7 @@ from typing import Any
 import click
 from celery import Celery
 from social import check, feeds, network
+
 from stream_framework import settings
 from stream_framework.exceptions import StreamFrameworkError
 from stream_framework.utils import get_metrics_instance

@@ -35,7 +35,9 @@ def environment() -> dict[str, str]:
 
 
 def run(*args: Any, before: str | None = None) -> subprocess.CompletedProcess[str]:
-    command: Sequence[str] = [sys.executable, str(EXAMPLE)] if before is None else [sys.executable, '-c', _SABOTAGED % before]
+    command: Sequence[str] = (
+        [sys.executable, str(EXAMPLE)] if before is None else [sys.executable, '-c', _SABOTAGED % before]
+    )
     done = subprocess.run(
         [*command, *map(str, args)], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
     )

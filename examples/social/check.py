@@ -83,7 +83,7 @@ def check(network: Network, manager: SocialManager, readers: Iterable[int]) -> I
         notifications = manager.get_notifications(reader)
         news = pull.news(reader)
         yield from _pages(reader, feeds['news'], news)
-        yield from _groups(reader, feeds['grouped'], news, lambda event: f'{Write.id}-{event.target}-{event.time.date()}')
+        yield from _groups(reader, feeds['grouped'], news, lambda event: f'{Write.id}-{event.target}')
         yield from _groups(
             reader, notifications, pull.notifications(reader), lambda event: f'{Write.id}-{event.time.date()}'
         )

@@ -33,11 +33,11 @@ register(Write)
 
 
 class TargetAggregator(RecentRankMixin, BaseAggregator):
-    """Everything that was written to one person on one day is one group."""
+    """Everything that was written to one person is one group."""
 
     def get_group(self, activity: Activity) -> str:
-        """``'100-845-2004-05-31'``."""
-        return f'{activity.verb.id}-{activity.target_id}-{activity.time.date()}'
+        """``'100-845'``."""
+        return f'{activity.verb.id}-{activity.target_id}'
 
 
 class DayAggregator(RecentRankMixin, BaseAggregator):
@@ -62,7 +62,7 @@ class GroupedNews:
     max_length = 100
     #: An activity joins its group if that is among the newest 20; otherwise it starts a new one.
     merge_max_length = 20
-    aggregator_class = TargetAggregator
+    aggregator_class: type[BaseAggregator] = TargetAggregator
 
 
 class Notifications:
@@ -71,7 +71,7 @@ class Notifications:
     key_format = 'newsfeed:notifications:%(user_id)s'
     markers_key_format = 'newsfeed:notifications:%(user_id)s'
     max_length = 100
-    aggregator_class = DayAggregator
+    aggregator_class: type[BaseAggregator] = DayAggregator
 
 
 class Written:
@@ -118,7 +118,11 @@ class SocialManager(Manager):
     def prepare(self, user_ids: Iterable[int]) -> None:
         """Make the feeds of these people empty: an earlier run may have left something on the server."""
         for user_id in user_ids:
-            for feed in (*self.get_feeds(user_id).values(), self.get_notifications(user_id), self.get_user_feed(user_id)):
+            for feed in (
+                *self.get_feeds(user_id).values(),
+                self.get_notifications(user_id),
+                self.get_user_feed(user_id),
+            ):
                 feed.delete()
 
     def _notify(self, activity: Activity, operation: Callable[..., Any]) -> None:
