@@ -29,7 +29,6 @@ from stream_framework.utils import get_metrics_instance
 MANAGERS = {
     'memory': 'social.on_memory:MemoryManager',
     'redis': 'social.on_redis:RedisManager',
-    'cassandra': 'social.on_cassandra:CassandraManager',
 }
 
 #: How many readers ``--check`` looks at.

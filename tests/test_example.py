@@ -187,7 +187,7 @@ def test_a_server_that_is_down() -> None:
     assert 'secret' not in message
 
 
-@pytest.mark.parametrize('client', ['redis', 'cassandra'])
+@pytest.mark.parametrize('client', ['redis'])
 def test_a_client_that_is_not_installed(client: str) -> None:
     message = fails('--backend', client, before=f'sys.modules[{client!r}] = None')
     assert f'pip install stream-framework[{client}]' in message.replace("'", '')
