@@ -4,7 +4,8 @@
 ``removed`` is set in the activity storage; adding an activity turns a mark that is there to ``added``. A task that has
 written its chunk reads the marks of its activities, and where one says the opposite of what the task did, it does the
 opposite and looks again, until both agree. Mark before publish, write before read: so whichever task runs last sees the
-mark of what was published last. Follow and unfollow do the same, with a mark for each user and target.
+mark of what was published last. Follow and unfollow do the same, with a mark for each user and target. What was removed
+while following copied it is taken back: a mark of its author says when to look.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
@@ -119,7 +121,8 @@ class Manager:
         """
         storage = self.user_feed_class.get_activity_storage()
         if storage is not None and storage.supports_marks:
-            storage.set_marks(self._activity_marks(storage, [activity]), 'removed', self.operation_ttl)
+            names = [*self._activity_marks(storage, [activity]), *self._author_marks([user_id])]
+            storage.set_marks(names, 'removed', self.operation_ttl)
         self.get_user_feed(user_id).remove(activity)
         self._fan_out(user_id, remove_operation, [[activity]])
         self.metrics.on_activity_removed()
@@ -340,7 +343,11 @@ class Manager:
         return [f'{self._marks_prefix}:{activity_id}' for activity_id in storage.activities_to_ids(activities)]
 
     def _follow_marks(self, user_id: Any, target_ids: list[Any]) -> list[str]:
-        return [f'{self._marks_prefix}:{user_id!r}>{target_id!r}' for target_id in target_ids]
+        follower = _plain(user_id)
+        return [f'{self._marks_prefix}:{follower!r}>{_plain(target_id)!r}' for target_id in target_ids]
+
+    def _author_marks(self, user_ids: Iterable[Any]) -> list[str]:
+        return [f'{self._marks_prefix}:by {_plain(user_id)!r}' for user_id in user_ids]
 
     @functools.cached_property
     def _marks_prefix(self) -> str:
@@ -357,49 +364,79 @@ class Manager:
         storage = self.user_feed_class.get_activity_storage()
         done = dict.fromkeys(target_ids, state)
         todo = {state: list(done)}
+        copied: dict[Any, list[Any]] = {}
+        withdrawn: set[Any] = set()
         for _ in range(RECONCILE_ATTEMPTS):
             if todo.get('followed'):
-                self._follow_now(user_id, todo['followed'], limit)
+                copied.update(self._follow_now(user_id, todo['followed'], limit))
+                withdrawn.difference_update(*(copied[target_id] for target_id in todo['followed']))
             if todo.get('unfollowed'):
                 self._unfollow_now(user_id, todo['unfollowed'])
             if storage is None or not storage.supports_marks:
                 return
             todo = {}
-            marks = storage.get_marks(self._follow_marks(user_id, list(done)))
-            for target_id, mark in zip(done, marks, strict=True):
+            marks = storage.get_marks([*self._follow_marks(user_id, list(done)), *self._author_marks(done)])
+            changeable = {}
+            for target_id, mark, author_mark in zip(list(done), marks[: len(done)], marks[len(done) :], strict=True):
                 if mark is not None and mark != done[target_id]:
                     todo.setdefault(mark, []).append(target_id)
                     done[target_id] = mark
-            if not todo:
+                elif done[target_id] == 'followed' and author_mark is not None:
+                    changeable[target_id] = copied.get(target_id, [])
+            gone, back = self._changed_meanwhile(storage, changeable, withdrawn)
+            if gone:
+                self._remove_from_feeds(user_id, gone)
+                withdrawn.update(gone)
+            if back:
+                todo.setdefault('followed', []).extend(back)
+            if not todo and not gone:
                 return
         raise UpdateConflictError(
             f'user {user_id!r} kept following and unfollowing while {RECONCILE_ATTEMPTS} attempts to keep up were made'
         )
 
-    def _follow_now(self, user_id: Any, target_ids: list[Any], limit: int) -> None:
+    def _changed_meanwhile(
+        self, storage: BaseActivityStorage, copied: dict[Any, list[Any]], withdrawn: set[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Of what was copied, by target: the ids that were removed since, and the targets that added some again."""
+        found = [(target_id, activity_id) for target_id, copies in copied.items() for activity_id in copies]
+        if not found:
+            return [], []
+        marks = storage.get_marks(self._activity_marks(storage, [activity_id for _, activity_id in found]))
+        gone, back = [], {}
+        for (target_id, activity_id), mark in zip(found, marks, strict=True):
+            if mark == 'removed' and activity_id not in withdrawn:
+                gone.append(activity_id)
+            elif mark == 'added' and activity_id in withdrawn:
+                back[target_id] = True
+        return gone, list(back)
+
+    def _follow_now(self, user_id: Any, target_ids: list[Any], limit: int) -> dict[Any, list[Any]]:
+        """Copy; returns target -> the ids of what was copied from it."""
         feeds = self.get_feeds(user_id).values()
+        found = self._newest(target_ids, limit)
+        activities = [activity for newest in found.values() for activity in newest]
         # Flat feeds take references as they are; looking the activities up is for those that look at them.
-        rehydrate = not all(_takes_references(feed) for feed in feeds)
-        activities = self._newest(target_ids, limit, rehydrate)
-        if not activities:
-            return
-        for feed in feeds:
+        if activities and not all(_takes_references(feed) for feed in feeds):
+            source = self.get_user_feed(target_ids[0])
+            if source.needs_hydration(activities):
+                activities = source.hydrate_activities(activities)
+        for feed in feeds if activities else ():
             with feed.get_timeline_batch_interface() as batch_interface:
                 feed.add_many(activities, batch_interface=batch_interface)
+        return {target_id: [activity.serialization_id for activity in newest] for target_id, newest in found.items()}
 
-    def _newest(self, target_ids: list[Any], limit: int, rehydrate: bool) -> list[Any]:
-        sources = [self.get_user_feed(target_id) for target_id in target_ids]
-        if not sources:
-            return []
-        source = sources[0]
-        if type(source).get_activity_slice is not BaseFeed.get_activity_slice:
-            return [activity for source in sources for activity in source[:limit]]
-        storage = source.timeline_storage
-        snapshots = storage.read_newest([source.key for source in sources], limit)
-        found = [storage.load_entry(snapshot.key, entry) for snapshot in snapshots for entry in snapshot.entries]
-        if rehydrate and source.needs_hydration(found):
-            found = source.hydrate_activities(found)
-        return found
+    def _newest(self, target_ids: list[Any], limit: int) -> dict[Any, list[Any]]:
+        """Target -> what its user feed has, perhaps as references; one round trip."""
+        sources = {target_id: self.get_user_feed(target_id) for target_id in target_ids}
+        if any(type(source).get_activity_slice is not BaseFeed.get_activity_slice for source in sources.values()):
+            return {target_id: source[:limit] for target_id, source in sources.items()}
+        storage = sources[target_ids[0]].timeline_storage
+        snapshots = storage.read_newest([source.key for source in sources.values()], limit)
+        return {
+            target_id: [storage.load_entry(snapshot.key, entry) for entry in snapshot.entries]
+            for target_id, snapshot in zip(sources, snapshots, strict=True)
+        }
 
     def _unfollow_now(self, user_id: Any, source_ids: list[Any]) -> None:
         sources = set(source_ids)
@@ -412,9 +449,24 @@ class Manager:
                 with feed.get_timeline_batch_interface() as batch_interface:
                     feed.remove_many(activities, batch_interface=batch_interface)
 
+    def _remove_from_feeds(self, user_id: Any, activity_ids: list[Any]) -> None:
+        for feed in self.get_feeds(user_id).values():
+            with feed.get_timeline_batch_interface() as batch_interface:
+                feed.remove_many(activity_ids, batch_interface=batch_interface)
+
 
 #: What each mark of an activity says should have been done.
 _OPERATIONS: dict[str | None, Callable[..., Any]] = {'added': add_operation, 'removed': remove_operation}
+
+
+def _plain(user_id: Any) -> Any:
+    """A user's id as it comes out of a message: a mark has one name in the publisher and in the worker."""
+    if isinstance(user_id, str):
+        return str.__str__(user_id)
+    try:
+        return operator.index(user_id)
+    except TypeError:
+        return user_id
 
 
 def _takes_references(feed: Any) -> bool:

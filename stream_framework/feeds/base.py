@@ -195,7 +195,8 @@ class BaseFeed:
         """How many entries the timeline has, filters aside."""
         return self.timeline_storage.count(self.key)
 
-    __len__ = count
+    def __len__(self) -> int:
+        return self.count()
 
     def delete(self) -> Any:
         """Delete the feed; activities stay in the activity storage."""
@@ -341,11 +342,14 @@ class BaseFeed:
     def _trim_rides(self, trim: bool) -> bool:
         # A subclass that trims in its own way is asked to, instead.
         return (
-            trim and self.trim_chance > 0 and self.timeline_storage.trims_on_write and type(self).trim is BaseFeed.trim
+            trim
+            and self.trim_chance > 0
+            and self.timeline_storage.trims_on_write
+            and not _is_own(self.trim, BaseFeed.trim)
         )
 
     def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:
-        hook = type(self).on_update_feed is not BaseFeed.on_update_feed
+        hook = _is_own(self.on_update_feed, BaseFeed.on_update_feed)
         trim = trim and random.random() < self.trim_chance
         if isinstance(batch_interface, BaseBatch):
             if trim:
@@ -364,6 +368,11 @@ class UserBaseFeed(BaseFeed):
 
     key_format = 'user_feed:%(user_id)s'
     max_length = 10**6
+
+
+def _is_own(method: Any, base: Any) -> bool:
+    """Whether a feed's method, of its class or set on the feed itself, is another than the base's."""
+    return getattr(method, '__func__', None) is not base
 
 
 def _as_list(values: Any) -> Any:

@@ -57,14 +57,11 @@ class ActivitySerializer(BaseSerializer):
         """
         self.check_type(activity)
         context = activity.extra_context
-        if context:
-            if not isinstance(context, dict):
-                raise SerializationException(
-                    f'extra_context is {short(context)}, of type {type(context).__name__}: only a dict can be stored'
-                )
-            context = codec.dumps(context, ';', 'extra_context')
-        else:
-            context = ''
+        if type(context) is not dict and context is not None and not isinstance(context, dict):
+            raise SerializationException(
+                f'extra_context is {short(context)}, of type {type(context).__name__}: only a dict can be stored'
+            )
+        context = codec.dumps(context, ';', 'extra_context') if context else ''
         actor, target, verb_id = activity.actor_id, activity.target_id, activity.verb.id
         if type(verb_id) is not int:
             raise SerializationException(f'the id of {activity.verb!r} is {short(verb_id)}, not an int')

@@ -70,8 +70,8 @@ def loads(data: str | bytes, classes: Iterable[type] = ()) -> Any:
         raise SerializationException(f'{short(data)} is no pickle of plain data: {_reason(error)}') from error
 
 
-# A str as its repr in Python 2; in others Python would find escapes to warn of.
-_QUOTED = re.compile(rb"""(['"])(?:[^\\]|\\(?:[\\'"nrt]|x[0-9a-f]{2}))*\1\Z""")
+# What the repr of a str is escaped with in Python 2; Python warns of others.
+_ESCAPES = re.compile(rb"""\\(?:[\\'"nrt]|x[0-9a-f]{2})""")
 
 # What goes wrong with malformed instructions and with arguments that no constructor takes.
 _ERRORS = (
@@ -531,8 +531,10 @@ def _binary_long(width: int) -> Callable[[_Reader], None]:
 
 def _quoted(reader: _Reader) -> None:
     line = reader.read_line()
-    if not _QUOTED.match(line):
-        _refuse('a text is not quoted as Python 2 does')
+    if len(line) < 2 or line[:1] not in (b"'", b'"') or line[-1:] != line[:1]:
+        _refuse('a text is not quoted')
+    if b'\\' in line and b'\\' in _ESCAPES.sub(b'', line):
+        _refuse('a text is escaped in a way that Python 2 has not')
     reader.push(codecs.escape_decode(line[1:-1])[0].decode('latin-1'))
 
 

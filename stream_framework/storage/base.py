@@ -108,7 +108,9 @@ class BaseStorage:
 
     def serialize_activities(self, activities: Iterable[Any]) -> dict[Any, Any]:
         """Id -> what is stored of it, in the order given."""
-        dumps, to_id = self.serializer.dumps, self.activity_to_id
+        # The serializer itself, unless a subclass has its own way.
+        own = type(self).serialize_activity is not BaseStorage.serialize_activity
+        dumps, to_id = self.serialize_activity if own else self.serializer.dumps, self.activity_to_id
         return {to_id(activity): dumps(activity) for activity in activities}
 
     def deserialize_activities(self, data: Mapping[Any, Any] | Iterable[Any]) -> list[Any]:
@@ -117,6 +119,12 @@ class BaseStorage:
         :param data: a list of what the serializer made, or a dict id -> that
         """
         return self.load_many(None, data.items() if isinstance(data, Mapping) else ((None, item) for item in data))
+
+    def _load_all(self, key: str | None, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+        if type(self).deserialize_activities is not BaseStorage.deserialize_activities:
+            # A subclass has its own way.
+            return list(self.deserialize_activities([data for _, data in pairs]))
+        return self.load_many(key, pairs)
 
     def load(self, key: str | None, activity_id: Any, data: Any) -> Any:
         """The activity or group of one stored value; see :meth:`load_many`."""
@@ -189,10 +197,16 @@ class BaseActivityStorage(BaseStorage):
 
     def get_many(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> list[Activity]:
         """The activities of these ids that are there, in the order of the ids."""
-        return list(self.get_map(activity_ids, *args, **kwargs).values())
+        return list(self._found(activity_ids, *args, **kwargs).values())
 
-    def get_map(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> dict[int, Activity]:
+    def get_map(self, activity_ids: Iterable[Any]) -> dict[int, Activity]:
         """Id -> activity, for those that are there, in the order of the ids. One round trip."""
+        if type(self).get_many is not BaseActivityStorage.get_many:
+            # An application's own way of getting them, through a cache say.
+            return {self.activity_to_id(activity): activity for activity in self.get_many(activity_ids)}
+        return self._found(activity_ids)
+
+    def _found(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> dict[int, Activity]:
         wanted = list(dict.fromkeys(self.activities_to_ids(activity_ids)))
         if not wanted:
             return {}
@@ -203,7 +217,7 @@ class BaseActivityStorage(BaseStorage):
             found = {ids.normalize_id(key): value for key, value in found.items()}
         there = [(key, found[key]) for key in wanted if found.get(key) is not None]
         metrics.on_feed_read(type(self), len(there))
-        loaded = self.load_many(None, there)
+        loaded = self._load_all(None, there)
         return {pair[0]: activity for pair, activity in zip(there, loaded, strict=True)}
 
     def remove(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
@@ -503,7 +517,7 @@ class BaseTimelineStorage(BaseStorage):
             pairs = self.get_slice_from_storage(
                 key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args
             )
-        activities = self.load_many(key, pairs or ())
+        activities = self._load_all(key, pairs or ())
         metrics.on_feed_read(type(self), len(activities))
         return activities
 

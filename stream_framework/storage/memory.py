@@ -131,7 +131,8 @@ class InMemoryActivityStorage(BaseActivityStorage):
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
         """Id -> data of those that are there."""
-        return {key: activity_store[key] for key in activity_ids if key in activity_store}
+        found = ((key, activity_store.get(key)) for key in activity_ids)
+        return {key: data for key, data in found if data is not None}
 
     def remove_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> int:
         """Remove; returns how many were there."""

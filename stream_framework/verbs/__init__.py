@@ -31,8 +31,8 @@ def register(verb: type[base.Verb]) -> None:
     if not (isinstance(verb, type) and issubclass(verb, base.Verb)):
         raise ValueError(f'{verb!r} is no verb: derive a class from stream_framework.verbs.base.Verb')
     storage = get_verb_storage()
-    registered = storage.get(verb.id, verb)
-    if registered is not verb:
+    # An application's own storage need not have more than these.
+    if verb.id in storage and (registered := storage[verb.id]) is not verb:
         raise ValueError(
             f'{verb.__module__}.{verb.__qualname__} can not have id {verb.id}: '
             f'{registered.__module__}.{registered.__qualname__} has it already; choose another id'
@@ -48,13 +48,13 @@ def get_verb_by_id(verb_id: int) -> type[base.Verb]:
     """
     if not isinstance(verb_id, int):
         raise ValueError(f'{verb_id!r} is no id of a verb: it must be an int')
-    verb = get_verb_storage().get(verb_id)
-    if verb is None:
+    try:
+        return get_verb_storage()[verb_id]
+    except KeyError as error:
         raise KeyError(
             f'no verb has id {verb_id}: define it and call stream_framework.verbs.register(TheVerb) before '
             'activities are read'
-        )
-    return verb
+        ) from error
 
 
 for _verb in (base.Follow, base.Comment, base.Love, base.Add):

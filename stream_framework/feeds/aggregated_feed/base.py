@@ -29,6 +29,7 @@ class AggregatedFeed(BaseFeed):
     A write reads the newest groups, merges, and writes the difference only if what it read is still there, or else
     tries again, so that concurrent writers lose nothing: see :mod:`stream_framework.feeds.aggregated_feed.updates`.
 
+    >>> from stream_framework.activity import Activity
     >>> from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed
     >>> from stream_framework.verbs import Love
     >>> feed = AggregatedFeed('a doctest')
@@ -83,7 +84,7 @@ class AggregatedFeed(BaseFeed):
         update = updates.Update(self, added=activities, trim=trim, hint=current_activities)
         return self._update(update, batch_interface)
 
-    def remove_many(
+    def remove_many(  # type: ignore[override]
         self, activities: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
     ) -> Groups:
         """Take activities out of their groups, wherever those stand within ``max_length``.

@@ -83,16 +83,16 @@ class NotificationFeed(AggregatedFeed):
             self.denormalize_count()
         return groups
 
-    def remove_many(
-        self, activity_ids: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
+    def remove_many(  # type: ignore[override]
+        self, activities: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
     ) -> Groups:
         """Take activities out of their groups, and count anew; holds the lock."""
         if isinstance(batch_interface, BaseBatch):
-            activity_ids = list(activity_ids)
-            batch_interface.after(functools.partial(self.remove_many, activity_ids, None, trim, *args, **kwargs))
+            activities = list(activities)
+            batch_interface.after(functools.partial(self.remove_many, activities, None, trim, *args, **kwargs))
             return []
         with self._locked():
-            groups = super().remove_many(activity_ids, None, trim, *args, **kwargs)
+            groups = super().remove_many(activities, None, trim, *args, **kwargs)
             self.denormalize_count()
         return groups
 
