@@ -38,7 +38,7 @@ def _running(request: pytest.FixtureRequest, backend: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def use() -> Iterator[Any]:
-    """``use(config)`` makes a server the default one while a test runs; ``use(default=..., other=...)`` names several."""
+    """``use(config)`` makes a server the default one during a test; ``use(default=..., other=...)`` names several."""
     before = settings.STREAM_REDIS_CONFIG
 
     def configure(config: Any = None, **servers: Any) -> None:
