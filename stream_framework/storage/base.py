@@ -451,6 +451,11 @@ class BaseTimelineStorage(BaseStorage):
         self.max_length = options.get('max_length') or self.max_length
 
     @property
+    def repairs_marks(self) -> bool:
+        """Whether a write that finds nothing to change is sent all the same, since it tidies up a feed's marks."""
+        return False
+
+    @property
     def holds_groups(self) -> bool:
         """Whether the entries are groups of activities, which sort as :func:`stream_framework.ids.group_order` says."""
         return isinstance(self.serializer, BaseAggregatedSerializer)

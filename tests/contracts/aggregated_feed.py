@@ -416,6 +416,19 @@ class AggregatedFeedContract:
         five.trim(2)
         assert names(five[:]) == ['object-4', 'object-3']
 
+    @pytest.mark.parametrize('by_itself', [False, True])
+    def test_trim_keeps_what_is_first_within_one_millisecond(self, backend: Any, by_itself: bool) -> None:
+        feed_class = backend.aggregated(aggregator_class=ByObject, max_length=4)
+        feed = feed_class(1)
+        feed.add_many([act(0, object=n, time=at(0)) for n in range(9)])
+        first = names(feed[:4])
+        if by_itself:
+            feed_class.trim_chance = 1
+            feed.add(act(0, object=100, time=at(-1)))
+        else:
+            feed.trim()
+        assert names(feed[:]) == first
+
     def test_delete(self, five: Any) -> None:
         five.delete()
         assert five.count() == len(five) == 0

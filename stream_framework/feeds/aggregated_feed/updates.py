@@ -259,6 +259,11 @@ def _grow(plan: _Plan) -> None:
             changed.append((slot.old, now))
     if new or changed or gone:
         _write(plan, aggregator, new, changed, gone)
+    elif feed.guard_updates and feed.timeline_storage.repairs_marks:
+        # What this call was to do may be done, but whoever did it may have been killed before the marks were right.
+        change = Change(feed.key, snapshot=plan.snapshot)
+        feed.plan_marks(change, [], [], [])
+        plan.change = change if change.lists is not None else None
 
 
 def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> None:
@@ -294,7 +299,7 @@ def _tried(plan: _Plan) -> Update:
 
 def _finish(plan: _Plan) -> None:
     feed = plan.update.feed
-    if plan.change is not None:
+    if plan.change is not None and (plan.to_add or plan.to_remove):
         feed._written(plan.to_add, plan.to_remove, None, plan.update.trim and plan.change.trim_length is None)
 
 

@@ -13,7 +13,6 @@ for the page it returns, and reads the rest of a run of equal scores only where 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -25,16 +24,15 @@ from stream_framework.storage.base import (
     BaseBatch,
     BaseTimelineStorage,
     Change,
-    MarkChange,
     Pairs,
     Snapshot,
     iter_parts,
 )
 from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.changes import apply, binary
 from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
-from stream_framework.storage.redis.lists_storage import RedisListsStorage
 from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
 
 logger = logging.getLogger(__name__)
@@ -44,8 +42,6 @@ PAIRS_AT_A_TIME = 1000
 #: Keys, and values over all keys, that one script call writes or reads: bounds how long it holds up the server.
 KEYS_PER_CALL = 100
 VALUES_PER_CALL = 2000
-#: Feeds whose groups one script call changes.
-CHANGES_PER_CALL = 25
 #: Keys that flushing deletes at a time.
 KEYS_PER_DELETE = 500
 
@@ -143,8 +139,30 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return self.write_many([('remove', key, activities, kwargs.get('trim_length'))])
 
     def trim_storage(self, key: str, length: int) -> int:
-        """One command; returns how many went."""
-        return self._send([_trim(key, length)], key)[0]
+        """One command (and one more where the edge cuts through groups of one millisecond); returns how many went."""
+        if not self.holds_ids:
+            return self.trim_groups([(key, length)])
+        return self.send([self._trim(key, length)], key)[0]
+
+    def trim_groups(self, wanted: Sequence[tuple[str, int]]) -> int:
+        """Keep the newest entries of timelines whose members aren't ids; returns how many went."""
+        return self._finish_trims([key for key, _ in wanted], self.send([self._trim(*item) for item in wanted]))
+
+    def _finish_trims(self, keys: Sequence[str], replies: Sequence[Any]) -> int:
+        """Remove what the script that trims has left to decide."""
+        total = 0
+        commands: list[Command] = []
+        for key, (went, surplus, *run) in zip(keys, replies, strict=True):
+            total += went
+            if surplus > 0:
+                entries = self._sorted(key, _pairs(run), ascending=True)[:surplus]
+                commands.append(('ZREM', key, *(entry.member for entry in entries)))
+        return total + sum(self.send(commands))
+
+    def _trim(self, key: str, length: int) -> Command:
+        if self.holds_ids:
+            return ('ZREMRANGEBYRANK', key, 0, -length - 1)
+        return scripts.TRIM_GROUPS.call([key], [length])
 
     def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> int:
         """Write to many timelines, in order.
@@ -154,13 +172,15 @@ class RedisTimelineStorage(BaseTimelineStorage):
         """
         if not self.holds_ids:
             writes = self._located(writes)
-        one_by_one = is_cluster(self.redis)
+        one_by_one = is_cluster(self.redis) or not self.holds_ids
         commands: list[Command] = []
         keys_of: list[list[str]] = []
         for operation, keys, values, length in self._runs(writes):
             if operation == 'trim' or one_by_one or len(keys) == 1 or len(values) > VALUES_PER_CALL:
                 for key in keys:
-                    parts = _plain(operation, key, values, length)
+                    parts = [] if operation == 'trim' else _plain(operation, key, values)
+                    if length is not None:
+                        parts.append(self._trim(key, length))
                     commands += parts
                     keys_of += [[key]] * len(parts)
                 continue
@@ -169,13 +189,17 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 arguments = (operation, -1 if length is None else length, *values)
                 commands.append(scripts.FAN_OUT.call(some_keys, arguments))
                 keys_of.append(list(some_keys))
-        replies = self._send(commands, writes[0][1] if len(writes) == 1 else None)
+        replies = self.send(commands, writes[0][1] if len(writes) == 1 else None)
         total = 0
+        trimmed: list[tuple[str, Any]] = []
         for command, keys, reply in zip(commands, keys_of, replies, strict=True):
-            if command[0] == 'EVALSHA':
-                total += sum(self._checked_reply(key, count) for key, count in zip(keys, reply, strict=True))
-            elif command[0] in ('ZADD', 'ZREM'):
+            if command[0] in ('ZADD', 'ZREM'):
                 total += int(reply)
+            elif command[:2] == ('EVALSHA', scripts.FAN_OUT.sha):
+                total += sum(self.checked_reply(key, count) for key, count in zip(keys, reply, strict=True))
+            elif command[0] == 'EVALSHA':
+                trimmed.append((keys[0], reply))
+        self._finish_trims([key for key, _ in trimmed], [reply for _, reply in trimmed])
         return total
 
     def _runs(self, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterable[tuple[str, list[str], Any, Any]]:
@@ -208,8 +232,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
         for operation, key, data, length in writes:
             there = {entry.member: None for _ in data or () for entry in next(found)}
             if operation == 'add':
-                given = {_binary(member) for member in data.values()}
-                there = {member: None for member in there if _binary(member) not in given}
+                given = {binary(member) for member in data.values()}
+                there = {member: None for member in there if binary(member) not in given}
                 located.append(('add', key, data, length))
             if there or operation == 'trim':
                 located.append((operation if operation == 'trim' else 'remove', key, there, length))
@@ -258,7 +282,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 bounds += ['', ''] if bound is None else [self.score(bound), str(bound)]
             count = -1 if stop is None else stop - start
             command = scripts.PAGE.call([key], (*bounds, int(ascending), start, count))
-        members = self._send([command], key)[0]
+        members = self.send([command], key)[0]
         mixed = members and (len(members[0]) != len(members[-1]) or _odd(members[0]) or _odd(members[-1]))
         if mixed and any(_odd(member) for member in members):
             return self._page_of_odd_ids(key, start, stop, low, high, ascending)
@@ -268,7 +292,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
     ) -> list[Any]:
         # Negative ids, and ids next to a power of ten, which Redis may not have in order: read all and sort.
-        members = self._send([('ZRANGE', key, 0, -1)], key)[0]
+        members = self.send([('ZRANGE', key, 0, -1)], key)[0]
         numbers = sorted((self.order(member), member) for member in members)
         passing = [
             member for number, member in numbers if (low is None or number >= low) and (high is None or number <= high)
@@ -282,7 +306,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
     ) -> list[_Entry]:
         scores = ['' if bound is None else self.score(bound) for bound in (low, high)]
         arguments = (int(ascending), *scores, start, -1 if stop is None else stop)
-        offset, *flat = self._send([scripts.GROUPS_PAGE.call([key], arguments)], key)[0]
+        offset, *flat = self.send([scripts.GROUPS_PAGE.call([key], arguments)], key)[0]
         entries = [
             entry
             for entry in self._sorted(key, _pairs(flat), ascending)
@@ -303,6 +327,10 @@ class RedisTimelineStorage(BaseTimelineStorage):
             number = int(self.load(key, None, member).serialization_id)
         number = _as_stored(number, score)
         return _Entry(ids.group_order(number), ids.format_group_id(number), member)
+
+    def entry_id(self, key: str, member: Any, score: Any) -> Any:
+        """The id that an entry is known by."""
+        return self._entry(key, member, score).activity_id
 
     def _peek_number(self, member: Any) -> int | None:
         """The id of a group from its name and ``updated_at``, without the rest; ``None`` if that takes loading it."""
@@ -333,12 +361,12 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 members = [ids.normalize_id(item) for item in self._page_of_odd_ids(key, 0, None, None, None, False)]
                 rank = members.index(int(member)) if int(member) in members else None
             else:
-                rank = self._send([('ZREVRANK', key, member)], key)[0]
+                rank = self.send([('ZREVRANK', key, member)], key)[0]
             if rank is None:
                 raise ValueError(f'id {activity_id} is not in feed {key!r}')
             return int(rank)
         number, score = self.order(activity_id), self.score(activity_id)
-        run, before = self._send(
+        run, before = self.send(
             [('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'), ('ZCOUNT', key, f'({score}', '+inf')], key
         )
         for position, entry in enumerate(self._sorted(key, _pairs(run), ascending=False)):
@@ -360,7 +388,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
             score = self.score(item)
             queries.append(('ZRANGEBYSCORE', key, score, score, 'WITHSCORES'))
         found = []
-        for (key, item), run in zip(wanted, self._send(queries), strict=True):
+        for (key, item), run in zip(wanted, self.send(queries), strict=True):
             number = self.order(item)
             entries = [self._entry(key, member, score) for member, score in _pairs(run)]
             found.append([entry for entry in entries if self._same(entry.number, number)])
@@ -368,11 +396,11 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def count(self, key: str, *args: Any, **kwargs: Any) -> int:
         """One command, O(1)."""
-        return self._send([('ZCARD', key)], key)[0]
+        return self.send([('ZCARD', key)], key)[0]
 
     def delete(self, key: str, *args: Any, **kwargs: Any) -> int:
         """One command."""
-        return self._send([('DEL', key)], key)[0]
+        return self.send([('DEL', key)], key)[0]
 
     def flush(self) -> None:
         """Delete nothing, since a server may hold other sorted sets than timelines: use ``Feed.flush()``."""
@@ -383,36 +411,29 @@ class RedisTimelineStorage(BaseTimelineStorage):
         with translated(self.redis_server):
             client = self.redis
             for keys in iter_parts(list(client.scan_iter(match=pattern, count=1000, _type='zset')), KEYS_PER_DELETE):
-                self._send([('UNLINK', key) for key in keys])
+                self.send([('UNLINK', key) for key in keys])
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One round trip. An entry is ``(score, member)``."""
         size = 1 if is_cluster(self.redis) else max(1, min(KEYS_PER_CALL, 10 * VALUES_PER_CALL // length))
         parts = list(iter_parts(keys, size))
-        replies = self._send([scripts.READ_NEWEST.call(part, (length,)) for part in parts])
+        replies = self.send([scripts.READ_NEWEST.call(part, (length,)) for part in parts])
         snapshots = []
         for part, reply in zip(parts, replies, strict=True):
             for key, flat in zip(part, reply, strict=True):
-                self._checked_reply(key, flat)
+                self.checked_reply(key, flat)
                 snapshots.append(Snapshot(key, list(zip(flat[1::2], flat[::2], strict=True)), token=length))
         return snapshots
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """Each feed in one step; one round trip for all of them.
-
-        On a cluster, where a feed and its markers lie in different slots, one round trip before marks what is new, one
-        after takes away the marks of what is gone.
-        """
+        """Each feed in one step; one round trip for all of them, three on a cluster for feeds that have marks."""
         self._locate_removed(changes)
-        if is_cluster(self.redis) or any(self._keeps_elsewhere(change) for change in changes):
-            return self._apply_in_steps(changes)
-        return self._apply(changes, with_marks=True)
+        return apply(self, changes)
 
-    def _keeps_elsewhere(self, change: Change) -> bool:
-        lists = change.lists
-        return lists is not None and not (
-            isinstance(lists, RedisListsStorage) and lists.redis_server == self.redis_server
-        )
+    @property
+    def repairs_marks(self) -> bool:
+        """Whether a write that finds nothing to change still has marks to tidy up: on a cluster."""
+        return is_cluster(self.redis)
 
     def _locate_removed(self, changes: Sequence[Change]) -> None:
         """Entries that a change names by id only, looked up."""
@@ -429,109 +450,21 @@ class RedisTimelineStorage(BaseTimelineStorage):
                     located.append((item, member))
             change.removed = located
 
-    def _apply(self, changes: Sequence[Change], with_marks: bool, size: int = CHANGES_PER_CALL) -> list[Change]:
-        parts = list(iter_parts(changes, size))
-        commands = []
-        for part in parts:
-            keys: list[str] = []
-            arguments: list[Any] = []
-            for change in part:
-                self._encode(change, with_marks, keys, arguments)
-            commands.append(scripts.APPLY_CHANGES.call(keys, arguments))
-        refused = []
-        for part, reply in zip(parts, self._send(commands), strict=True):
-            for change, status in zip(part, reply, strict=True):
-                if not self._checked_reply(change.key, status):
-                    refused.append(change)
-        return refused
-
-    def _encode(self, change: Change, with_marks: bool, keys: list[str], arguments: list[Any]) -> None:
-        """One change as the script takes it."""
-        keys.append(change.key)
-        guard, length, digest = '0', 0, ''
-        if change.snapshot is not None:
-            guard = '2' if change.creates else '1'
-            if change.creates:
-                length = change.snapshot.token
-                newest = b'\n'.join(_binary(member) for _, member in change.snapshot.entries)
-                digest = hashlib.sha1(newest, usedforsecurity=False).hexdigest()
-        arguments += [guard, length, digest, -1 if change.trim_length is None else change.trim_length]
-        arguments += [len(change.removed), *(member for _, member in change.removed)]
-        arguments.append(len(change.added))
-        for item, member in change.added.items():
-            arguments += [self.score(item), member]
-        lists: Any = change.lists if with_marks and change.marks else None
-        if lists is None:
-            arguments += [0, -1, 0]
-            return
-        keys += [lists.get_key(name) for name in change.marks]
-        marks = next(iter(change.marks.values()))
-        arguments += [len(change.marks), lists.max_length or -1, len(marks)]
-        for mark in marks:
-            arguments += _encoded_mark(mark)
-
-    def _apply_in_steps(self, changes: Sequence[Change]) -> list[Change]:
-        marked = [change for change in changes if change.lists is not None and change.marks]
-        elsewhere = [change for change in marked if self._keeps_elsewhere(change)]
-        if elsewhere:
-            # Lists of another kind: the base class knows the order of the steps.
-            others = [change for change in changes if not self._keeps_elsewhere(change)]
-            return self._apply_beside(elsewhere) + (self.apply_changes(others) if others else [])
-        self._send_marks('before', marked)
-        refused = self._apply(changes, with_marks=False, size=1)
-        gone = {id(change) for change in refused}
-        self._send_marks('after', [change for change in marked if id(change) not in gone])
-        return refused
-
-    def _apply_beside(self, changes: Sequence[Change]) -> list[Change]:
-        refused = []
-        for change in changes:
-            change.mark_new()
-            if self._apply([change], with_marks=False, size=1):
-                refused.append(change)
-            else:
-                change.unmark_old()
-        return refused
-
-    def _send_marks(self, moment: str, changes: Sequence[Change]) -> None:
-        commands = []
-        for change in changes:
-            lists: Any = change.lists
-            for name, marks in change.marks.items():
-                arguments: list[Any] = [moment, lists.max_length or -1]
-                for mark in marks:
-                    arguments += _encoded_mark(mark)
-                commands.append(scripts.MARKS.call([lists.get_key(name)], arguments))
-        self._send(commands)
-
-    def _send(self, commands: Sequence[Command], key: str | None = None) -> list[Any]:
+    def send(self, commands: Sequence[Command], key: str | None = None) -> list[Any]:
+        """Send commands in few round trips; errors are ours."""
         with translated(self.redis_server, key):
             return scripts.send(self.redis, commands)
 
-    def _checked_reply(self, key: str, reply: Any) -> Any:
+    def checked_reply(self, key: str, reply: Any) -> Any:
         """A script's reply for one key, or the server's error raised."""
         if isinstance(reply, (bytes, str)):
-            raise error_reply(_binary(reply).decode('utf-8', 'replace'), self.redis_server, key)
+            raise error_reply(binary(reply).decode('utf-8', 'replace'), self.redis_server, key)
         return reply
 
 
-def _plain(operation: str, key: str, values: Sequence[Any], length: int | None) -> list[Command]:
-    commands: list[Command] = []
-    size = 2 * PAIRS_AT_A_TIME
+def _plain(operation: str, key: str, values: Sequence[Any]) -> list[Command]:
     name = 'ZADD' if operation == 'add' else 'ZREM'
-    for part in iter_parts(values, size) if operation != 'trim' else ():
-        commands.append((name, key, *part))
-    if length is not None:
-        commands.append(_trim(key, length))
-    return commands
-
-
-def _trim(key: str, length: int) -> Command:
-    return ('ZREMRANGEBYRANK', key, 0, -length - 1)
-
-
-def _encoded_mark(mark: MarkChange) -> list[Any]:
-    return [int(mark.renew), mark.new_id or '', len(mark.old_ids), *mark.old_ids]
+    return [(name, key, *part) for part in iter_parts(values, 2 * PAIRS_AT_A_TIME)]
 
 
 def _odd(member: Any) -> bool:
@@ -566,7 +499,3 @@ def _score_text(score: Any) -> str:
     if isinstance(score, float):
         return repr(score)
     return score.decode() if isinstance(score, bytes) else str(score)
-
-
-def _binary(member: Any) -> bytes:
-    return member.encode('utf-8', 'surrogateescape') if isinstance(member, str) else bytes(member)

@@ -35,7 +35,8 @@ GROUPS_PAGE = Script('groups_page')
 READ_NEWEST = Script('read_newest')
 APPLY_CHANGES = Script('apply_changes')
 MARKS = Script('marks')
-ALL = {script.sha: script for script in (FAN_OUT, PAGE, GROUPS_PAGE, READ_NEWEST, APPLY_CHANGES, MARKS)}
+TRIM_GROUPS = Script('trim_groups')
+ALL = {script.sha: script for script in (FAN_OUT, PAGE, GROUPS_PAGE, READ_NEWEST, APPLY_CHANGES, MARKS, TRIM_GROUPS)}
 
 # Client -> (node's name, or None; script's hash) of what its servers are known to have.
 _known: weakref.WeakKeyDictionary[Any, set[tuple[str | None, str]]] = weakref.WeakKeyDictionary()

@@ -2,14 +2,18 @@
 -- KEYS     for each feed: its timeline (a sorted set), then its marker lists; all on this server
 -- ARGV     for each feed, one after the other:
 --   guard           '0' none; '1' what is removed must be there; '2' the newest entries must be those that were read
---   length, digest  for guard 2: of how many entries, newest first, joined by newlines, this is the SHA-1
+--   length, digest  of how many entries, newest first, joined by newlines, this is the SHA-1; '' for the digest if it
+--                   isn't asked for (guard 2 needs it)
 --   keep            trim to the newest so many, '-1' for all
 --   n, then n members to remove
 --   n, then n pairs of score, member to add
 --   lists           how many marker lists the feed has among KEYS
 --   max             how long a marker list may be, '-1' for any length
 --   n, then n marks: renew ('1' or '0'), the new id ('' for none), m, then m old ids
--- Returns  an array: for each feed 1 if written, 0 if refused, or the server's error as a string.
+-- Returns  an array: for each feed 0 if refused, or the server's error as a string, or the sum of
+--   1  it was written
+--   2  it is still to be trimmed: the edge cuts through entries of one score, see trim_groups.lua
+--   4  the newest entries were those that were read
 -- New marks and new entries are written before old ones go, so that an error in between (no memory left, say) loses
 -- nothing: a group may then be unread twice, never silently read. Safe to run again.
 local arg, key_index = 0, 0
@@ -32,17 +36,26 @@ local function contains(list, value)
   return found ~= false and found ~= nil
 end
 
-local function holds(key, guard, length, digest, removed)
-  if guard == '1' then
-    for _, member in ipairs(removed) do
-      if not redis.call('ZSCORE', key, member) then
-        return false
-      end
+local function unchanged(key, length, digest)
+  return redis.sha1hex(table.concat(redis.call('ZREVRANGE', key, 0, length - 1), '\n')) == digest
+end
+
+local function all_there(key, members)
+  for _, member in ipairs(members) do
+    if not redis.call('ZSCORE', key, member) then
+      return false
     end
-  elseif guard == '2' then
-    local newest = redis.call('ZREVRANGE', key, 0, length - 1)
-    return redis.sha1hex(table.concat(newest, '\n')) == digest
   end
+  return true
+end
+
+-- Whether trimming can be left to the scores; if so it is done.
+local function trim(key, keep)
+  local edge = redis.call('ZREVRANGE', key, keep - 1, keep, 'WITHSCORES')
+  if edge[2] == edge[4] then
+    return false
+  end
+  redis.call('ZREMRANGEBYRANK', key, 0, -keep - 1)
   return true
 end
 
@@ -57,7 +70,8 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
       return kind.err
     end
   end
-  if not holds(key, guard, length, digest, removed) then
+  local same = digest ~= '' and unchanged(key, length, digest)
+  if (guard == '1' and not all_there(key, removed)) or (guard == '2' and not same) then
     return 0
   end
   for _, list in ipairs(lists) do
@@ -92,7 +106,9 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
         end
       end
     end
-    if max > 0 then
+    if max == 0 then
+      redis.call('DEL', list)
+    elseif max > 0 then
       redis.call('LTRIM', list, -max, -1)
     end
   end
@@ -101,10 +117,11 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
       redis.call('ZREM', key, member)
     end
   end
-  if keep > 0 then
-    redis.call('ZREMRANGEBYRANK', key, 0, -keep - 1)
+  local result = same and 5 or 1
+  if keep > 0 and redis.call('ZCARD', key) > keep and not trim(key, keep) then
+    result = result + 2
   end
-  return 1
+  return result
 end
 
 local result = {}
