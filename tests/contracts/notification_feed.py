@@ -163,6 +163,17 @@ class NotificationFeedContract:
         three.mark_activities(['1' * 26])
         assert (three.count_unseen(), three.count_unread()) == (0, 1)
 
+    @pytest.mark.parametrize('given', ['id', 'group'])
+    def test_groups_of_one_second_are_marked_apart(self, feed: Any, given: str) -> None:
+        feed.add_many([act(0, actor=1, object=object) for object in (1, 2, 3)])
+        groups = feed[:]
+        assert len({group.updated_at for group in groups}) == 1
+        assert groups[0].updated_at.microsecond == 0
+        chosen = groups[1] if given == 'group' else groups[1].serialization_id
+        feed.mark_activity(chosen, seen=True, read=True)
+        assert self.marks(feed) == [(False, False), (True, True), (False, False)]
+        assert feed.get_notification_data() == {'unseen_count': 2, 'unread_count': 2}
+
     def test_marking_twice(self, three: Any) -> None:
         for _ in range(2):
             three.mark_activity(self.group_ids(three)[0], seen=True, read=True)

@@ -107,14 +107,14 @@ class BaseNotificationFeed(AggregatedFeed):
         """
         if operation not in ('add', 'remove'):
             raise TypeError(f"operation is {operation!r}: give 'add' or 'remove'")
-        given = {'unseen': unseen_ids, 'unread': unread_ids}
-        lists = {name: _marked_as(given[name], operation == 'remove') for name in self._tracked() if given[name]}
+        given = {'unseen': list(unseen_ids or ()), 'unread': list(unread_ids or ())}
+        lists = {name: _marked_as(given[name]) for name in self._tracked() if given[name]}
         if not lists:
             return
         if operation == 'add':
             self.feed_markers.add_once(**lists)
         else:
-            self.feed_markers.remove(**self._with_ours(lists))
+            self.feed_markers.remove(**self._in_every_spelling(lists))
 
     def mark_activity(self, activity_id: Any, seen: bool = True, read: bool = False) -> None:
         """Mark one group, given itself or by its id, as seen, or read, or both."""
@@ -175,16 +175,18 @@ class BaseNotificationFeed(AggregatedFeed):
         change.lists = self.feed_markers
         change.marks = {name: list(marks) for name in names}
 
-    def _with_ours(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
-        # A bare whole second, as 1.4.0 named groups, also names ours of that moment; which those are, the lists say.
+    def _in_every_spelling(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
+        # A group of ours may be marked under the bare whole second by which 1.4.0 named groups. Only such a bare one, if
+        # it was given, also means ours of that moment; which those are, the lists say.
+        spelled = {name: [one for item in items for one in _spellings(item)] for name, items in lists.items()}
         bare = {item for items in lists.values() for item in items if len(item) == 13 and item.endswith('000')}
         if not bare:
-            return lists
+            return spelled
         names = list(lists)
         marked = self.feed_markers.get(*names)
         marked = [marked] if len(names) == 1 else marked
         return {
-            name: lists[name]
+            name: spelled[name]
             + [item for item in items if len(item) > 13 and item[:13] in bare.intersection(lists[name])]
             for name, items in zip(names, marked, strict=True)
         }
@@ -199,14 +201,15 @@ def _grew(old: AggregatedActivity, updated: AggregatedActivity) -> bool:
     return not set(updated.activity_ids) <= set(old.activity_ids)
 
 
-def _marked_as(groups: Iterable[Any] | None, every_spelling: bool) -> list[str]:
-    names: list[str] = []
-    for group in groups or ():
-        if isinstance(group, AggregatedActivity):
-            names += mark_ids(group) if every_spelling else (group.serialization_id,)
-            continue
-        number = ids.normalize_id(group)
-        names.append(ids.format_group_id(number))
-        if every_spelling and (legacy := ids.legacy_group_id(number)) is not None:
-            names.append(ids.format_group_id(legacy))
-    return names
+def _marked_as(groups: Iterable[Any]) -> list[str]:
+    return [
+        group.serialization_id
+        if isinstance(group, AggregatedActivity)
+        else ids.format_group_id(ids.normalize_id(group))
+        for group in groups
+    ]
+
+
+def _spellings(group_id: str) -> tuple[str, ...]:
+    legacy = ids.legacy_group_id(int(group_id))
+    return (group_id,) if legacy is None else (group_id, ids.format_group_id(legacy))
