@@ -11,8 +11,9 @@ import celery
 import pytest
 from celery.contrib.testing.worker import start_worker
 
-from stream_framework import tasks
+from stream_framework import messages, tasks
 from stream_framework.activity import Activity
+from stream_framework.exceptions import StorageConnectionError
 from stream_framework.feed_managers.base import FanoutPriority, add_operation
 from stream_framework.verbs import Love
 from tests import managers
@@ -135,3 +136,166 @@ def test_what_cannot_be_named_fails_when_publishing(manager: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         tasks.fanout_operation.delay(**{**good, 'operation_kwargs': {'anything': object()}})
     assert counts(manager, 'normal', USERS) == [0] * 30
+
+
+class Flaky:
+    """A manager of an application's own whose storage can't be reached for a while."""
+
+    failures = 0
+    error: type[Exception] = StorageConnectionError
+    runs: list[Any] = []
+
+    def fanout(self, user_ids: Any, feed_class: Any, operation: Any, operation_kwargs: Any) -> None:
+        type(self).runs.append((user_ids, feed_class, operation, operation_kwargs))
+        if len(self.runs) <= self.failures:
+            raise self.error('not now')
+
+
+@pytest.fixture
+def flaky(manager: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(Flaky, 'failures', 0)
+    monkeypatch.setattr(Flaky, 'error', StorageConnectionError)
+    monkeypatch.setattr(Flaky, 'runs', [])
+    monkeypatch.setattr(tasks.fanout_operation, 'retry_backoff', 0.01)
+    return {
+        'feed_manager': Flaky(),
+        'feed_class': manager.feed_classes['normal'],
+        'user_ids': [1, 'two', uuid.UUID(int=3)],
+        'operation': add_operation,
+        'operation_kwargs': {'activities': [act(1)], 'trim': False},
+    }
+
+
+@pytest.mark.parametrize('error', [StorageConnectionError, ConnectionResetError, TimeoutError])
+def test_what_is_worth_another_try_is_tried_again(flaky: Any, error: Any) -> None:
+    Flaky.failures, Flaky.error = 3, error
+    result = tasks.fanout_operation.delay(**flaky)
+    assert '3 user_ids' in result.get(timeout=60)
+    assert len(Flaky.runs) == 4
+    for run in Flaky.runs:
+        assert run[0] == flaky['user_ids']
+        assert run[1] is flaky['feed_class']
+        assert run[2] is add_operation
+        assert run[3] == flaky['operation_kwargs']
+
+
+def test_other_errors_fail_at_once(flaky: Any) -> None:
+    Flaky.failures, Flaky.error = 3, ZeroDivisionError
+    result = tasks.fanout_operation.delay(**flaky)
+    with pytest.raises(ZeroDivisionError):
+        result.get(timeout=60)
+    assert len(Flaky.runs) == 1
+
+
+def test_tries_are_bounded(flaky: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    Flaky.failures = 100
+    monkeypatch.setattr(tasks.fanout_operation, 'max_retries', 2)
+    result = tasks.fanout_operation.delay(**flaky)
+    with pytest.raises(StorageConnectionError):
+        result.get(timeout=60)
+    assert len(Flaky.runs) == 3
+    assert 'given up after 2 retries' in caplog.text
+
+
+def test_delays_grow_at_random_within_bounds() -> None:
+    task = tasks.fanout_operation
+    for retries, longest in ((0, 1), (1, 2), (5, 32), (8, 256), (9, 300), (1000, 300)):
+        delays = [task._delay(retries) for _ in range(200)]
+        assert longest / 2 <= min(delays) < max(delays) <= longest
+        assert len(set(delays)) > 100
+
+
+def test_tasks_are_acknowledged_late() -> None:
+    for name in ('fanout_operation', 'fanout_operation_hi_priority', 'follow_many', 'unfollow_many'):
+        task = getattr(tasks, name)
+        assert task.acks_late
+        assert task.reject_on_worker_lost
+        assert task.name == f'stream_framework.tasks.{name}'
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {'operation': 'os:system', 'operation_kwargs': None},
+    {'operation': 'stream_framework.paths:importlib.import_module'},
+    {'operation': 'stream_framework.feed_managers.base:chunks'},
+    {'operation': 'builtins:eval'},
+    {'operation': 'subprocess:Popen'},
+    {'operation': 'tests.managers:sys.exit'},
+    {'feed_manager': 'celery:Celery'},
+    {'feed_manager': 'os:_wrap_close'},
+    {'feed_manager': {'__class__': 'os:system'}},
+    {'feed_class': 'tests.managers:FollowersManager'},
+    {'feed_class': 'stream_framework.feeds.base:BaseFeed.__init__'},
+    {'user_ids': 'all of them'},
+    {'user_ids': [[1]]},
+    {'operation_kwargs': {'activities': []}},
+    {'operation_kwargs': '{"classes": ["os:system"], "kwargs": {}}'},
+    {'operation_kwargs': '{"classes": [], "kwargs": {"batch_interface": {"value": 1}}}'},
+    {'operation_kwargs': '{"__type__": "pickle", "__value__": ""}'},
+    {'operation_kwargs': 'cos\nsystem\n'},
+]
+
+
+def test_hostile_messages_are_rejected_and_run_nothing(
+    app: Any, manager: Any, flaky: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come from whoever can write to the broker, so through no code of the library's."""
+    parameters = tasks.fanout_operation.parameters
+    _, good = messages.encode(parameters, (), flaky)
+    ran: list[Any] = []
+    monkeypatch.setattr('os.system', ran.append)
+    for changes in HOSTILE:
+        app.send_task('stream_framework.tasks.fanout_operation', kwargs={**good, **changes})
+    app.send_task('stream_framework.tasks.follow_many', args=['os:system', 1, [2], 3])
+    app.send_task('stream_framework.tasks.unfollow_many', args=[good['feed_manager']])
+    wait_for(lambda: caplog.text.count('is rejected, nothing was run') == len(HOSTILE) + 2)
+    assert Flaky.runs == []
+    assert ran == []
+    # The worker goes on.
+    result = app.send_task('stream_framework.tasks.fanout_operation', kwargs=good)
+    result.get(timeout=60)
+    assert len(Flaky.runs) == 1
+
+
+def test_an_application_with_a_task_class_of_its_own() -> None:
+    """As Flask's documentation shows it: each task runs within the application's context."""
+    calls: list[str] = []
+
+    class ContextTask(celery.Task):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            calls.append(self.name)
+            return self.run(*args, **kwargs)
+
+    before = celery.current_app._get_current_object()  # type: ignore[attr-defined]
+    own = celery.Celery('own', task_cls=ContextTask, set_as_current=True)
+    try:
+        own.conf.task_always_eager = True
+        own.set_default()
+        result = own.tasks['stream_framework.tasks.unfollow_many'].delay(Follows(), 1, [2])
+        assert result.get() is None
+        assert Follows.calls[-1] == (1, [2])
+    finally:
+        before.set_default()
+        before.set_current()
+    assert calls == ['stream_framework.tasks.unfollow_many']
+
+
+class Follows(Flaky):
+    calls: list[Any] = []
+
+    def apply_unfollow(self, user_id: Any, source_ids: Any) -> None:
+        self.calls.append((user_id, source_ids))
+
+
+def test_signatures_and_chains(flaky: Any) -> None:
+    chain = celery.chain(
+        tasks.fanout_operation.si(**flaky), tasks.fanout_operation.signature(kwargs=flaky, immutable=True)
+    )
+    chain.delay().get(timeout=60)
+    assert len(Flaky.runs) == 2
+    assert Flaky.runs[0][3] == flaky['operation_kwargs']
+
+
+def test_tasks_called_within_a_worker_take_objects(flaky: Any) -> None:
+    """An application's own task calls ours directly."""
+    assert '3 user_ids' in tasks.fanout_operation(**flaky)
+    assert Flaky.runs[-1][3] is flaky['operation_kwargs']

@@ -101,6 +101,8 @@ class ActivitySerializer(BaseSerializer):
                 found_object = _load_id(object_id)
                 target_id = None if target == '0' else _load_id(target)
                 moment = parse_time(time)
+                if not (verb_id.isascii() and verb_id.isdigit()):
+                    raise ValueError(f'{short(verb_id)} is no id of a verb')
             verb = self._verbs.get(int(verb_id)) or get_verb_by_id(int(verb_id))
             extra_context = self._load_context(context) if context else {}
         except SerializationException as error:

@@ -635,6 +635,40 @@ class ManagerContract:
         assert ids(feeds['normal'][:]) == expected
         assert feeds['aggregated'].count() == 3
 
+    @pytest.mark.parametrize('again', [False, True])
+    def test_what_is_removed_while_following_copies_it(
+        self, manager: Any, users: list[int], monkeypatch: pytest.MonkeyPatch, again: bool
+    ) -> None:
+        """Between the reading and the writing of a follow task somebody removes one of the activities."""
+        reader, author = users[:2]
+        managers.FOLLOWERS[author] = {HIGH: [reader]}
+        expected = self.post(manager, author, range(3))
+        for feed in manager.get_feeds(reader).values():
+            feed.delete()
+        gone = act(1, actor=author)
+        feed_class = manager.feed_classes['normal']
+        before = feed_class.add_many
+        interrupted: list[Any] = []
+
+        def add_many(feed: Any, *args: Any, **kwargs: Any) -> Any:
+            if not interrupted:
+                interrupted.append(feed)
+                manager.remove_user_activity(author, gone)
+                if again:
+                    manager.add_user_activity(author, gone)
+            return before(feed, *args, **kwargs)
+
+        monkeypatch.setattr(feed_class, 'add_many', add_many)
+        manager.follow_user(reader, author)
+        assert interrupted
+        feeds = manager.get_feeds(reader)
+        if not again:
+            expected.remove(gone.serialization_id)
+        assert ids(feeds['normal'][:]) == expected
+        for name in ('aggregated', 'notification'):
+            groups = feeds[name][:]
+            assert sorted(number for group in groups for number in group.activity_ids) == sorted(expected)
+
     def test_unfollowing_one_of_many_leaves_the_others(self, manager: Any, users: list[int], queue: Queue) -> None:
         reader, one, two = users[:3]
         of_one, of_two = self.post(manager, one, (1,)), self.post(manager, two, (2,))
