@@ -154,10 +154,11 @@ class BaseFeed:
             if not (isinstance(batch_interface, BaseBatch) and batch_interface.is_checked(activities, type(self))):
                 activities = self._checked(activities)
             kwargs['batch_interface'] = batch_interface
-        if rides := self._trim_rides(trim):
+        rides, trim = self._trimming(trim)
+        if rides:
             kwargs['trim_length'] = self.max_length
         added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
-        self._written(activities, [], batch_interface, trim and not rides)
+        self._written(activities, [], batch_interface, trim)
         return added
 
     def remove(self, activity_id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -178,10 +179,11 @@ class BaseFeed:
         activity_ids = _as_list(activity_ids)
         if batch_interface is not None:
             kwargs['batch_interface'] = batch_interface
-        if rides := self._trim_rides(trim):
+        rides, trim = self._trimming(trim)
+        if rides:
             kwargs['trim_length'] = self.max_length
         removed = self.timeline_storage.remove_many(self.key, activity_ids, *args, **kwargs)
-        self._written([], activity_ids, batch_interface, trim and not rides)
+        self._written([], activity_ids, batch_interface, trim)
         return removed
 
     def on_update_feed(self, new: Any, deleted: Any) -> None:
@@ -339,18 +341,17 @@ class BaseFeed:
             if whole:
                 self.insert_activities(whole)
 
-    def _trim_rides(self, trim: bool) -> bool:
+    def _trimming(self, trim: bool) -> tuple[bool, bool]:
+        """Whether a write trims in its own step, and whether it is to be followed by :meth:`trim`."""
+        if not trim or self.trim_chance <= 0:
+            return False, False
         # A subclass that trims in its own way is asked to, instead.
-        return (
-            trim
-            and self.trim_chance > 0
-            and self.timeline_storage.trims_on_write
-            and not _is_own(self.trim, BaseFeed.trim)
-        )
+        rides = self.timeline_storage.trims_on_write and not _is_own(self.trim, BaseFeed.trim)
+        due = (rides and self.timeline_storage.trims_for_free) or random.random() < self.trim_chance
+        return (True, False) if rides and due else (False, due)
 
     def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:
         hook = _is_own(self.on_update_feed, BaseFeed.on_update_feed)
-        trim = trim and random.random() < self.trim_chance
         if isinstance(batch_interface, BaseBatch):
             if trim:
                 batch_interface.after(self.trim)

@@ -443,6 +443,8 @@ class BaseTimelineStorage(BaseStorage):
 
     #: Whether adding takes ``trim_length`` and trims in the same step.
     trims_on_write: ClassVar[bool] = False
+    #: Whether that costs next to nothing, so that every write may trim.
+    trims_for_free: ClassVar[bool] = True
     #: What ``trim()`` without a length leaves.
     max_length: int = 100
 

@@ -65,6 +65,8 @@ class _Plan:
     change: Change | None = None
     to_remove: list[AggregatedActivity] = field(default_factory=list)
     to_add: list[AggregatedActivity] = field(default_factory=list)
+    #: Whether the feed is to be trimmed when it has been written.
+    trim_after: bool = False
 
 
 def run(updates: Sequence[Update]) -> None:
@@ -272,6 +274,7 @@ def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> N
     to_remove, to_add, result = feed.plan_diff(new, changed, gone)
     update.result = aggregator.rank(result)
     entries = {id(slot.old): slot.entry for slot in plan.slots}
+    rides, plan.trim_after = feed._trimming(update.trim)
     plan.to_remove, plan.to_add = to_remove, to_add
     plan.change = Change(
         feed.key,
@@ -279,7 +282,7 @@ def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> N
         removed=[entries.get(id(group)) or (storage.activity_to_id(group), None) for group in to_remove],
         added=storage.serialize_activities(to_add),
         creates=bool(new),
-        trim_length=feed.max_length if feed._trim_rides(update.trim) else None,
+        trim_length=feed.max_length if rides else None,
     )
     feed.plan_marks(plan.change, new, changed, gone)
     if update.tried:
@@ -300,7 +303,7 @@ def _tried(plan: _Plan) -> Update:
 def _finish(plan: _Plan) -> None:
     feed = plan.update.feed
     if plan.change is not None and (plan.to_add or plan.to_remove):
-        feed._written(plan.to_add, plan.to_remove, None, plan.update.trim and plan.change.trim_length is None)
+        feed._written(plan.to_add, plan.to_remove, None, plan.trim_after)
 
 
 def mark_ids(group: AggregatedActivity) -> tuple[str, ...]:

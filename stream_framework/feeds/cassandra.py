@@ -1,0 +1,52 @@
+"""The flat feed on Cassandra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.feeds.base import BaseFeed
+from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
+from stream_framework.storage.cassandra import models
+from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
+from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
+
+
+class CassandraTableMixin:
+    """For feeds whose timelines are in a table that the class names."""
+
+    #: The model of the table: one of :mod:`stream_framework.storage.cassandra.models`, or derived from it.
+    timeline_model: Any = models.Activity
+    #: The name of the table. Feed classes may share one as long as their ``key_format`` differs.
+    timeline_cf_name: str = 'example'
+
+    @classmethod
+    def _table_options(cls) -> dict[str, Any]:
+        return {'modelClass': cls.timeline_model, 'column_family_name': cls.timeline_cf_name}
+
+    @classmethod
+    def get_timeline_storage_options(cls) -> dict[str, Any]:
+        """The keywords that the timeline storage is made with."""
+        options = super().get_timeline_storage_options()  # type: ignore[misc]
+        options['hosts'] = settings.STREAM_CASSANDRA_HOSTS
+        options.update(cls._table_options())
+        return options
+
+    @classmethod
+    def get_activity_storage(cls) -> Any:
+        """A new activity storage, ``None`` where the class has none."""
+        storage: Any = super().get_activity_storage()  # type: ignore[misc]
+        if isinstance(storage, CassandraActivityStorage):
+            # For a serializer that makes rows.
+            storage.options.update(cls._table_options())
+        return storage
+
+
+class CassandraFeed(CassandraTableMixin, BaseFeed):
+    """A flat feed on Cassandra; its timeline holds whole activities."""
+
+    activity_storage_class = CassandraActivityStorage
+    timeline_storage_class = CassandraTimelineStorage
+    timeline_serializer = CassandraActivitySerializer
+    filtering_supported = True
+    ordering_supported = True

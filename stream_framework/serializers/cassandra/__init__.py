@@ -1,0 +1,1 @@
+"""Serializers that make rows of Cassandra's tables."""

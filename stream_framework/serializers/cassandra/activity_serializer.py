@@ -1,0 +1,159 @@
+"""Whole activities as rows of a Cassandra table."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.activity import Activity
+from stream_framework.exceptions import InvalidIdError, SerializationException
+from stream_framework.serializers import codec, legacy_pickle
+from stream_framework.serializers.base import BaseSerializer
+from stream_framework.serializers.utils import short
+from stream_framework.verbs import get_verb_by_id
+
+#: What a ``bigint`` holds.
+_BIGINT = 2**63
+
+_PARTS = ('actor', 'object', 'target')
+#: The columns that an activity is made of; any other column of a model is the application's.
+_OWN_COLUMNS = frozenset(('feed_id', 'activity_id', 'verb', 'time', 'extra_context', 'ids', *_PARTS))
+
+
+class CassandraActivitySerializer(BaseSerializer):
+    """An activity is a row.
+
+    =====================  =========================================================================================
+    column                 holds
+    =====================  =========================================================================================
+    actor, object, target  the ids, where they are ints of 64 bits
+    ids                    the others, as JSON: ``{"actor":"anna"}``; null where there are none
+    time                   to the millisecond, which is what Cassandra keeps
+    extra_context          JSON (see :mod:`~stream_framework.serializers.codec`), null for ``{}``; in rows of 1.4.0 a
+                           pickle, read by the restricted unpickler
+    =====================  =========================================================================================
+
+    Columns that an application's model has besides are handed to its activity class, if that takes them; to write them,
+    override :meth:`dumps`.
+
+    :param model: the model of cqlengine whose instances are made
+    """
+
+    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model = model
+
+    def dumps(self, activity: Any) -> Any:
+        """An activity as an instance of the model, without ``feed_id``.
+
+        :raises ValueError: for a wrong type
+        :raises SerializationException: for an id, a time or a context that can't be stored
+        """
+        self.check_type(activity)
+        columns: dict[str, Any] = {}
+        others: dict[str, Any] = {}
+        for part in _PARTS:
+            value = getattr(activity, f'{part}_id')
+            if type(value) is int and -_BIGINT <= value < _BIGINT:
+                columns[part] = value
+            elif value is not None:
+                others[part] = value
+        if others:
+            if 'ids' not in self.model._columns:
+                raise SerializationException(
+                    f'{self.model.__name__} has no column for ids that are no int, such as {others!r}: derive it from '
+                    'stream_framework.storage.cassandra.models.Activity, or give it a column ids = columns.Text()'
+                )
+            columns['ids'] = codec.dumps(others, name='ids')
+        if type(activity.verb.id) is not int:
+            raise SerializationException(f'the id of {activity.verb!r} is {short(activity.verb.id)}, not an int')
+        return self.model(
+            activity_id=ids.normalize_id(activity.serialization_id),
+            verb=activity.verb.id,
+            time=activity.time,
+            extra_context=dump_context(activity.extra_context),
+            **columns,
+        )
+
+    def loads(self, serialized_activity: Any) -> Any:
+        """The activity, with the id that it is stored under.
+
+        :param serialized_activity: a dict of columns
+        :raises SerializationException: for what can't be read: a verb that isn't registered, a damaged context
+        """
+        row = serialized_activity
+        try:
+            values: dict[str, Any] = {part: row[part] for part in _PARTS}
+            others = row.get('ids')
+            if others:
+                values.update(_load_ids(others))
+            activity = self.activity_class(
+                verb=get_verb_by_id(row['verb']),
+                time=row['time'],
+                extra_context=self._load_context(row['extra_context']),
+                **values,
+                **self._columns_besides(row),
+            )
+        except (ValueError, TypeError, KeyError, InvalidIdError) as error:
+            reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+            raise SerializationException(f'{short(row)} is no stored activity: {reason}') from error
+        stored_id = row.get('activity_id')
+        if stored_id is not None and isinstance(activity, Activity):
+            activity._stored_id = stored_id
+        return activity
+
+    def _load_context(self, data: Any) -> dict[Any, Any]:
+        return load_context(data)
+
+    def _columns_besides(self, row: Any) -> dict[str, Any]:
+        if len(row) <= len(_OWN_COLUMNS) and _OWN_COLUMNS.issuperset(row):
+            return {}
+        takes, takes_any = _keywords(self.activity_class)
+        return {name: value for name, value in row.items() if name not in _OWN_COLUMNS and (takes_any or name in takes)}
+
+
+def dump_context(context: Any) -> bytes | None:
+    """A context as what is stored of it; ``None`` for an empty one.
+
+    :raises SerializationException: for what JSON can't hold
+    """
+    if not context:
+        return None
+    if not isinstance(context, dict):
+        raise SerializationException(
+            f'extra_context is {short(context)}, of type {type(context).__name__}: only a dict can be stored'
+        )
+    return codec.dumps(context, name='extra_context').encode('ascii')
+
+
+def load_context(data: Any) -> dict[Any, Any]:
+    """The context that was stored, by this library or by 1.4.0.
+
+    :raises SerializationException: for anything else
+    """
+    if not data:
+        return {}
+    # No pickle starts with a brace.
+    context = codec.loads(data) if data[:1] == b'{' else legacy_pickle.loads(data)
+    if not isinstance(context, dict):
+        raise SerializationException(f'the context is {short(context)}, not a dict')
+    return context
+
+
+def _load_ids(text: str) -> dict[str, Any]:
+    others = codec.loads(text)
+    if not isinstance(others, dict) or not set(_PARTS).issuperset(others):
+        raise SerializationException(f'{short(text)} are no ids')
+    return others
+
+
+@functools.lru_cache(maxsize=256)
+def _keywords(activity_class: Any) -> tuple[frozenset[str], bool]:
+    """The keywords that a class takes, and whether it takes any."""
+    parameters = inspect.signature(activity_class).parameters.values()
+    return (
+        frozenset(parameter.name for parameter in parameters),
+        any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters),
+    )

@@ -1,0 +1,133 @@
+"""Groups of whole activities as rows of a Cassandra table."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.activity import Activity
+from stream_framework.exceptions import SerializationException
+from stream_framework.serializers import codec, legacy_pickle
+from stream_framework.serializers.base import BaseAggregatedSerializer
+from stream_framework.serializers.utils import short
+from stream_framework.verbs import get_verb_by_id
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_timedelta = datetime.timedelta
+#: What 1.4.0 didn't store, or what a table that it made hasn't got.
+_OPTIONAL = ('minimized_activities', 'seen_at', 'read_at')
+
+
+class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
+    """A group is a row; its activities are one JSON text in ``activities``.
+
+    Each activity is ``[id, actor, verb, object, target, microseconds since 1970, context]``. In rows of 1.4.0 the
+    column holds a pickle of them, read by the restricted unpickler.
+
+    :param model: the model of cqlengine whose instances are made
+    """
+
+    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model = model
+
+    def dumps(self, aggregated: Any) -> Any:
+        """A group as an instance of the model, without ``feed_id``.
+
+        :raises ValueError: for a wrong type
+        :raises SerializationException: for a dehydrated group, or an id, a time or a context that can't be stored
+        """
+        self.check_type(aggregated)
+        if aggregated.dehydrated:
+            raise SerializationException(
+                f'group {short(aggregated.group)} is dehydrated, but {type(self).__name__} stores whole activities: '
+                'hydrate it first'
+            )
+        values = {name: getattr(aggregated, name) for name in _OPTIONAL if name in self.model._columns}
+        return self.model(
+            activity_id=int(aggregated.serialization_id),
+            activities=dump_activities(aggregated.activities),
+            group=str(aggregated.group),
+            created_at=aggregated.created_at,
+            updated_at=aggregated.updated_at,
+            **values,
+        )
+
+    def loads(self, serialized_aggregated: Any) -> Any:
+        """The group, with the id that it is stored under.
+
+        :param serialized_aggregated: a dict of columns
+        :raises SerializationException: for what can't be read
+        """
+        row = serialized_aggregated
+        try:
+            aggregated = self.aggregated_activity_class(
+                row['group'],
+                activities=self._load_activities(row['activities']),
+                created_at=row['created_at'],
+                updated_at=row['updated_at'],
+            )
+            aggregated.seen_at, aggregated.read_at = row.get('seen_at'), row.get('read_at')
+            aggregated.minimized_activities = row.get('minimized_activities') or 0
+            if row.get('activity_id') is not None and aggregated.updated_at is not None:
+                aggregated.stored_under(row['activity_id'])
+        except (ValueError, TypeError, KeyError, SerializationException) as error:
+            reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+            raise SerializationException(f'{short(row.get("group"))} is no stored group: {reason}') from error
+        return aggregated
+
+    def peek_group(self, data: Any) -> str | None:
+        """The name of a stored group."""
+        return data['group'] if isinstance(data, dict) else getattr(data, 'group', None)
+
+    def _load_activities(self, data: Any) -> list[Any]:
+        if not data:
+            return []
+        # No pickle starts with a bracket.
+        if data[:1] == b'[':
+            return [self._load_activity(*parts) for parts in codec.loads(data)]
+        activities = legacy_pickle.loads(data, [self.activity_class])
+        if not isinstance(activities, list) or not all(isinstance(item, Activity) for item in activities):
+            raise SerializationException(f'{short(activities)} is no list of activities')
+        return activities
+
+    def _load_activity(
+        self, stored_id: Any, actor: Any, verb_id: Any, object_id: Any, target: Any, time: Any, context: Any
+    ) -> Any:
+        activity = self.activity_class(
+            actor,
+            get_verb_by_id(verb_id),
+            object_id,
+            target,
+            time=_EPOCH + _timedelta(microseconds=time),
+            extra_context=context,
+        )
+        activity._stored_id = stored_id
+        return activity
+
+
+def dump_activities(activities: Iterable[Any]) -> bytes:
+    """Activities as one JSON text.
+
+    :raises SerializationException: for an id, a time or a context that can't be stored
+    """
+    return f'[{",".join(map(_dump_activity, activities))}]'.encode('ascii')
+
+
+def _dump_activity(activity: Any) -> str:
+    context = activity.extra_context
+    if context is None or context == {}:
+        context_text = '{}'
+    elif isinstance(context, dict):
+        context_text = codec.dumps(context, name='extra_context')
+    else:
+        raise SerializationException(
+            f'extra_context is {short(context)}, of type {type(context).__name__}: only a dict can be stored'
+        )
+    parts = [activity.actor_id, activity.verb.id, activity.object_id, activity.target_id]
+    texts = [str(part) if type(part) is int else codec.dumps(part, name='an id') for part in parts]
+    microseconds = (activity.time - _EPOCH) // _MICROSECOND
+    return f'[{ids.normalize_id(activity.serialization_id)},{",".join(texts)},{microseconds},{context_text}]'

@@ -1,0 +1,141 @@
+"""What the settings say about Cassandra: where it is, and the keywords that the driver's ``Cluster`` is made with.
+
+Nothing here talks to a server; :mod:`stream_framework.storage.cassandra.connection` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.exceptions import ConfigurationError, MissingDependencyError
+
+try:
+    import cassandra as cassandra
+    from cassandra import ConsistencyLevel
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT, ExecutionProfile
+    from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+except ImportError:
+    cassandra = None
+
+#: How long making a connection to one node may take, in seconds; ``connect_timeout`` of ``CASSANDRA_DRIVER_KWARGS``.
+CONNECT_TIMEOUT = 5.0
+#: How long one request may take, in seconds, unless an execution profile says otherwise.
+REQUEST_TIMEOUT = 10.0
+#: The first and the longest wait before a node that is down is tried again, in seconds. (The driver's own default
+#: grows to ten minutes.)
+FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
+
+# Keywords of cqlengine's setup(), which 1.4.0 handed these to; the first use connects here in any case.
+_OF_CQLENGINE = ('lazy_connect', 'retry_connect')
+# Keywords that the driver doesn't take beside execution profiles -> what they are called in a profile.
+_OF_PROFILES = {'load_balancing_policy': 'load_balancing_policy', 'default_retry_policy': 'retry_policy'}
+
+
+def require_driver() -> None:
+    """Say what to install if the driver isn't there.
+
+    :raises MissingDependencyError: if cassandra-driver can't be imported
+    """
+    if cassandra is None:
+        raise MissingDependencyError(
+            'feeds on Cassandra need cassandra-driver, which is not installed: pip install stream-framework[cassandra]'
+        )
+
+
+def snapshot() -> tuple[Any, ...]:
+    """All that a connection is made from, to compare with later: the settings may change, in place too."""
+    hosts = settings.STREAM_CASSANDRA_HOSTS
+    return (
+        list(hosts) if isinstance(hosts, (list, tuple)) else hosts,
+        settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL,
+        dict(settings.CASSANDRA_DRIVER_KWARGS),
+    )
+
+
+def contact_points() -> list[Any]:
+    """The nodes to start from; ``'host:port'`` as the driver takes it.
+
+    :raises ConfigurationError: if the setting holds none
+    """
+    hosts = settings.STREAM_CASSANDRA_HOSTS
+    hosts = hosts.split(',') if isinstance(hosts, str) else list(hosts or ())
+    points = [_contact_point(host) for host in hosts if not isinstance(host, str) or host.strip()]
+    if not points:
+        raise ConfigurationError(
+            f'STREAM_CASSANDRA_HOSTS is {settings.STREAM_CASSANDRA_HOSTS!r}: name the addresses of one or more nodes, '
+            "['10.0.0.1', '10.0.0.2']"
+        )
+    return points
+
+
+def _contact_point(host: Any) -> Any:
+    if not isinstance(host, str):
+        return host
+    name, colon, port = host.strip().rpartition(':')
+    if colon and port.isdecimal() and ':' not in name:
+        return (name, int(port))
+    return host.strip()
+
+
+def address() -> str:
+    """Where the servers are, for messages."""
+    port = settings.CASSANDRA_DRIVER_KWARGS.get('port', 9042)
+    try:
+        points = contact_points()
+    except ConfigurationError:
+        return repr(settings.STREAM_CASSANDRA_HOSTS)
+    return ', '.join(f'{point[0]}:{point[1]}' if isinstance(point, tuple) else f'{point}:{port}' for point in points)
+
+
+def consistency() -> int:
+    """The consistency level that the setting names.
+
+    :raises ConfigurationError: if it is no level
+    """
+    level = settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL
+    names = ConsistencyLevel.name_to_value
+    if isinstance(level, str):
+        found = names.get(level.strip().upper())
+    else:
+        found = level if level in names.values() and not isinstance(level, bool) else None
+    if found is None:
+        raise ConfigurationError(
+            f'STREAM_CASSANDRA_CONSISTENCY_LEVEL is {level!r}: give one of {", ".join(names)}, or the number of one'
+        )
+    return found
+
+
+def cluster_options() -> dict[str, Any]:
+    """The keywords of ``Cluster``: ours, then those of ``CASSANDRA_DRIVER_KWARGS`` as they are.
+
+    :raises ConfigurationError: if the setting is no dict
+    """
+    given = settings.CASSANDRA_DRIVER_KWARGS
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f'CASSANDRA_DRIVER_KWARGS is {given!r}: give a dict of keywords of cassandra.cluster.Cluster'
+        )
+    options: dict[str, Any] = {
+        'connect_timeout': CONNECT_TIMEOUT,
+        'control_connection_timeout': CONNECT_TIMEOUT,
+        'reconnection_policy': ExponentialReconnectionPolicy(FIRST_WAIT, LONGEST_WAIT),
+    }
+    options.update((name, value) for name, value in given.items() if name not in _OF_CQLENGINE)
+    if 'cloud' not in options:
+        options.setdefault('contact_points', contact_points())
+    profiles = dict(options.get('execution_profiles') or {})
+    if EXEC_PROFILE_DEFAULT not in profiles:
+        profiles[EXEC_PROFILE_DEFAULT] = _default_profile(options)
+    elif not profiles[EXEC_PROFILE_DEFAULT]._consistency_level_explicit:
+        profiles[EXEC_PROFILE_DEFAULT].consistency_level = consistency()
+    options['execution_profiles'] = profiles
+    return options
+
+
+def _default_profile(options: dict[str, Any]) -> Any:
+    values = {name: options.pop(key) for key, name in _OF_PROFILES.items() if key in options}
+    # Nodes that hold the partition first, in an order of chance: the load of a partition that many read is spread.
+    values.setdefault('load_balancing_policy', TokenAwarePolicy(DCAwareRoundRobinPolicy(), shuffle_replicas=True))
+    return ExecutionProfile(consistency_level=consistency(), request_timeout=REQUEST_TIMEOUT, **values)

@@ -1,0 +1,191 @@
+"""The only place that connects to Cassandra: one session for each process, made on first use, shared by all threads.
+
+It is made anew when the settings have changed, in a process that was forked (two processes must not share a socket),
+and when no node at all answered: so that servers which come back are noticed at once, and a call while they are down
+fails within the connect time-out.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.exceptions import StorageError
+from stream_framework.storage.cassandra import config
+from stream_framework.storage.cassandra.config import cassandra
+from stream_framework.storage.cassandra.errors import FAILURES, translate
+
+#: What the connection is called in cqlengine's registry; it is the default one there as well, as in 1.4.0.
+NAME = 'stream_framework'
+
+
+class _Open:
+    """A session, what it was made from, and what was prepared in it."""
+
+    def __init__(self, made_from: Any, session: Any) -> None:
+        self.made_from = made_from
+        self.session = session
+        self.prepared: dict[str, Any] = {}
+
+
+_open: _Open | None = None
+_lock = threading.Lock()
+# How many attempts to connect have ended, and what the last one ended with, if it failed.
+_attempts = 0
+_failure: StorageError | None = None
+# In a forked process, what the parent had open: kept, since the driver closes what is collected.
+_of_parents: list[Any] = []
+
+
+def setup_connection() -> Any:
+    """Connect, unless that is done already, and make the connection the default one of cqlengine.
+
+    The first use of a feed does the same. Models of cqlengine need it, and ``cassandra.cqlengine.management``.
+
+    :returns: the driver's ``Session``
+    :raises MissingDependencyError: if cassandra-driver isn't installed
+    :raises StorageConnectionError: if no node answers
+    """
+    session = get_session()
+    _use_keyspace()
+    return session
+
+
+def get_session() -> Any:
+    """The driver's session; cheap enough to be called for every statement.
+
+    :raises MissingDependencyError: if cassandra-driver isn't installed
+    :raises ConfigurationError: for settings that can't work
+    :raises StorageConnectionError: if no node answers
+    """
+    return _current().session
+
+
+def prepare(query: str) -> Any:
+    """The prepared statement of a query; prepared once for each session."""
+    current = _current()
+    found = current.prepared.get(query)
+    if found is None:
+        found = current.prepared[query] = current.session.prepare(query)
+        # Whatever the library writes may be written twice; what may not (conditions) says so itself.
+        found.is_idempotent = True
+    return found
+
+
+def reset() -> None:
+    """Close the session; the next use makes a new one."""
+    global _open
+    with _lock:
+        closing, _open = _open, None
+        _unregister()
+    if closing is not None:
+        closing.session.cluster.shutdown()
+
+
+def forget(session: Any) -> None:
+    """Let go of a session that reaches no node any more; the next use connects anew."""
+    global _open
+    with _lock:
+        if _open is None or _open.session is not session:
+            return
+        _open = None
+        _unregister()
+    session.cluster.shutdown()
+
+
+def _current() -> _Open:
+    current = _open
+    if current is not None and current.made_from == config.snapshot():
+        return current
+    return _renew()
+
+
+def _renew() -> _Open:
+    global _open, _attempts, _failure
+    config.require_driver()
+    seen = _attempts
+    with _lock:
+        made_from = config.snapshot()
+        if _open is not None and _open.made_from == made_from:
+            return _open
+        if _failure is not None and _attempts > seen:
+            # Another thread tried while this one waited: it need not wait for the time-out once more.
+            raise type(_failure)(*_failure.args) from _failure.__cause__
+        closing, _open = _open, None
+        if closing is not None:
+            _unregister()
+        try:
+            made = _Open(made_from, _connect())
+            _failure = None
+        except StorageError as error:
+            _failure = error
+            raise
+        finally:
+            _attempts += 1
+        _register(made.session)
+        _open = made
+    if closing is not None:
+        closing.session.cluster.shutdown()
+    return made
+
+
+def _connect() -> Any:
+    from cassandra.cluster import Cluster
+
+    options = config.cluster_options()
+    cluster = None
+    try:
+        cluster = Cluster(**options)
+        return cluster.connect()
+    except FAILURES as error:
+        if cluster is not None:
+            cluster.shutdown()
+        raise translate(error) from error
+
+
+def _register(session: Any) -> None:
+    """Let models of cqlengine use the session, too."""
+    from cassandra.cqlengine import connection as cqlengine
+
+    _unregister()
+    # Rows come as dicts from here on: cqlengine sees to that.
+    cqlengine.register_connection(NAME, session=session, default=True)
+    _use_keyspace()
+
+
+def _use_keyspace() -> None:
+    from cassandra.cqlengine import models
+
+    models.DEFAULT_KEYSPACE = settings.STREAM_DEFAULT_KEYSPACE
+
+
+def _unregister() -> None:
+    # cqlengine's own way of taking a connection out would shut the cluster down, with the lock held, or in a fork.
+    if cassandra is None:
+        return
+    from cassandra.cqlengine import connection as cqlengine
+
+    registered = cqlengine._connections.pop(NAME, None)
+    if registered is not None and cqlengine._connections.get(cqlengine.DEFAULT_CONNECTION) is registered:
+        del cqlengine._connections[cqlengine.DEFAULT_CONNECTION]
+        cqlengine.cluster = cqlengine.session = None
+
+
+def _forget_after_fork() -> None:
+    """In a new process: the parent's sockets are left alone, and so is its lock, which may have been held."""
+    global _lock, _open, _failure
+    _lock = threading.Lock()
+    _failure = None
+    if _open is not None:
+        from cassandra.cluster import _discard_cluster_shutdown
+
+        _of_parents.append(_open)
+        _discard_cluster_shutdown(_open.session.cluster)
+        _open = None
+        _unregister()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,260 @@
+"""Errors of Cassandra, told so that they help: which servers, which keyspace, which feed, what to do.
+
+Each error raised here is a :class:`~stream_framework.exceptions.StorageError` *and* an instance of the very class that
+the driver raised, so that ``except cassandra.OperationTimedOut`` in an application goes on working. The classes are
+made when they are first needed: ``CassandraOperationTimedOut`` derives from ``StorageConnectionError`` and
+``cassandra.OperationTimedOut``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from stream_framework import settings
+from stream_framework.exceptions import StorageConnectionError, StorageError
+from stream_framework.storage.cassandra import config
+from stream_framework.storage.cassandra.config import cassandra
+
+#: How much of the server's own words a message quotes, in characters.
+QUOTED_LENGTH = 300
+
+#: The command that makes what is missing.
+SYNC = 'python -m stream_framework.storage.cassandra sync MODULE (the module of your feed classes)'
+
+#: What is translated.
+FAILURES: tuple[type[BaseException], ...] = ()
+if cassandra is not None:
+    from cassandra import DriverException
+    from cassandra.cluster import NoHostAvailable
+    from cassandra.connection import ConnectionException
+    from cassandra.protocol import ErrorMessage
+
+    FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
+
+
+class _Advice(NamedTuple):
+    """What to do about an error of this class (by name, parents included) or with these words."""
+
+    classes: tuple[str, ...]
+    words: tuple[str, ...]
+    remedy: str
+    unreachable: bool = False
+
+
+_AGAIN = 'running the same work again is safe'
+
+_ADVICE = (
+    _Advice(
+        ('AuthenticationFailed', 'BadCredentials'),
+        ('AuthenticationFailed', 'Bad credentials', 'requires authentication'),
+        "it wants other credentials: check 'auth_provider' in CASSANDRA_DRIVER_KWARGS",
+        True,
+    ),
+    _Advice(
+        ('Unauthorized',),
+        (),
+        'its role may not do that: GRANT it SELECT and MODIFY on the keyspace (and CREATE and ALTER where it syncs)',
+    ),
+    _Advice(
+        (),
+        ('eyspace', 'unconfigured table', 'does not exist', 'Undefined column', 'Unknown identifier'),
+        f'create what is missing: {SYNC}',
+    ),
+    _Advice(
+        (),
+        ('too large', 'exceeds'),
+        'it is more than the server takes at a time: keep large values elsewhere, and only a reference in '
+        'extra_context; or lower merge_max_length, max_length or max_aggregated_activities_length',
+    ),
+    _Advice(
+        ('UnavailableErrorMessage', 'Unavailable'),
+        ('Unavailable', 'Cannot achieve consistency'),
+        'too few of the replicas are up for the consistency level: see nodetool status, start the nodes, or lower '
+        f'STREAM_CASSANDRA_CONSISTENCY_LEVEL; {_AGAIN}',
+        True,
+    ),
+    _Advice(
+        ('OperationTimedOut', 'Timeout'),
+        ('OperationTimedOut', 'timed out', 'Timeout'),
+        f'the servers did not answer in time, so whether it was done is not known: see their load and logs; {_AGAIN}',
+        True,
+    ),
+    _Advice(
+        ('OverloadedErrorMessage', 'IsBootstrappingErrorMessage'),
+        (),
+        f'the server is overloaded or has just started: {_AGAIN}, in a while',
+        True,
+    ),
+    _Advice(
+        ('UnresolvableContactPoints',),
+        (),
+        'no name server knows these hosts: check STREAM_CASSANDRA_HOSTS',
+        True,
+    ),
+    _Advice(
+        ('ReadFailure',),
+        (),
+        'a replica could not read the feed, often for its many tombstones: see the log of the server, run repair, and '
+        'see the docs for gc_grace_seconds',
+    ),
+    _Advice(
+        ('WriteFailure',),
+        (),
+        'a replica could not write: see the log of the server',
+    ),
+    _Advice(
+        ('NoHostAvailable', 'ConnectionException', 'OSError'),
+        (),
+        'are they running, and reachable from here? Check STREAM_CASSANDRA_HOSTS (and port in '
+        'CASSANDRA_DRIVER_KWARGS); '
+        f'{_AGAIN}',
+        True,
+    ),
+)
+
+_OTHERWISE = _Advice((), (), "see the server's own words")
+
+_classes: dict[tuple[type, type], type] = {}
+
+
+class translated(contextlib.ContextDecorator):  # noqa: N801
+    """Turn the driver's errors into ours, as a context manager or a decorator.
+
+    :param key: the feed that is worked on, or ``None`` for several
+    :raises StorageConnectionError: if the servers can't be reached, or don't answer in time
+    :raises StorageError: if they refuse the statement
+
+    >>> from stream_framework.storage.cassandra.errors import translated
+    >>> with translated('feed_1'):
+    ...     pass
+    """
+
+    __slots__ = ('key',)
+
+    def __init__(self, key: Any = None) -> None:
+        self.key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and isinstance(error, FAILURES) and not isinstance(error, StorageError):
+            raise translate(error, self.key) from error
+
+
+def translate(error: BaseException, key: Any = None) -> StorageError:
+    """Our error for one of the driver's."""
+    words = _words(error)
+    advice = _advice(error, words)
+    where = f'Cassandra at {config.address()}, keyspace {settings.STREAM_DEFAULT_KEYSPACE!r}'
+    what = '' if key is None else f', feed {key!r}'
+    message = f'{where}{what}: {words or "no reason given"} ({type(error).__name__}): {advice.remedy}'
+    made: StorageError = error_class(_safe_class(error), advice.unreachable)(message)
+    made.__dict__.update({name: value for name, value in vars(error).items() if not name.startswith('__')})
+    return made
+
+
+def refused(words: str, key: Any = None) -> StorageError:
+    """Our error for what the server would refuse, found out before asking it."""
+    return translate(cassandra.InvalidRequest(words), key)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether no node at all could be asked."""
+    if not isinstance(error, NoHostAvailable):
+        return False
+    causes = (getattr(error, 'errors', None) or {}).values()
+    return all(isinstance(cause, (ConnectionException, OSError)) for cause in causes)
+
+
+def error_class(driver_class: type, unreachable: bool) -> Any:
+    """The class of ours that derives from one of the driver's; made once."""
+    base = StorageConnectionError if unreachable else StorageError
+    made = _classes.get((driver_class, base))
+    if made is None:
+        body = {
+            '__module__': __name__,
+            '__init__': _initialize,
+            '__str__': Exception.__str__,
+            '__reduce__': _reduce,
+            '__doc__': f'A {base.__name__} that is also a {driver_class.__module__}.{driver_class.__qualname__}.',
+            '_made_of': (driver_class, unreachable),
+        }
+        made = _classes.setdefault(
+            (driver_class, base), type(f'Cassandra{driver_class.__name__}', (base, driver_class), body)
+        )
+    return made
+
+
+def _safe_class(error: BaseException) -> type:
+    # The protocol's own messages register every subclass as the one to make of a server's reply.
+    return DriverException if isinstance(error, ErrorMessage) else type(error)
+
+
+def _initialize(self: Any, *args: Any) -> None:
+    # The driver's own constructors make up a message of their own.
+    Exception.__init__(self, *args)
+
+
+def _reduce(self: Any) -> Any:
+    plain = {name: value for name, value in vars(self).items() if isinstance(value, (str, int, float, type(None)))}
+    return _rebuild, (*self._made_of, self.args, plain)
+
+
+def _rebuild(driver_class: type, unreachable: bool, args: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    made = error_class(driver_class, unreachable)(*args)
+    made.__dict__.update(attributes)
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    """``CassandraOperationTimedOut`` and so on by name: Celery's results name the classes of exceptions."""
+    if name.startswith('Cassandra') and cassandra is not None:
+        found = getattr(cassandra, name[9:], None) or {'NoHostAvailable': NoHostAvailable}.get(name[9:])
+        if isinstance(found, type) and issubclass(found, Exception):
+            return error_class(found, _advice_by_class(found).unreachable)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, NoHostAvailable) and getattr(error, 'errors', None):
+        causes = [f'{_host(host)}: {type(cause).__name__}: {_message(cause)}' for host, cause in error.errors.items()]
+        text = f'no node could do it: {"; ".join(causes)}'
+    elif isinstance(error, NoHostAvailable):
+        text = 'no node is up'
+    else:
+        text = _message(error)
+    if len(text) > QUOTED_LENGTH:
+        text = f'{text[:QUOTED_LENGTH]}...'
+    return text.rstrip('.')
+
+
+def _message(error: BaseException) -> str:
+    text = str(error.args[0]) if len(error.args) == 1 else str(error)
+    # 'Error from server: code=2200 [Invalid query] message="..."'
+    _, found, quoted = text.partition(' message="')
+    return quoted.rstrip('>')[:-1] if found else text
+
+
+def _host(host: Any) -> str:
+    endpoint = getattr(host, 'endpoint', host)
+    return str(endpoint)
+
+
+def _advice(error: BaseException, words: str) -> _Advice:
+    for advice in _ADVICE:
+        if any(word in words for word in advice.words):
+            return advice
+    return _advice_by_class(type(error))
+
+
+def _advice_by_class(driver_class: type) -> _Advice:
+    for parent in driver_class.__mro__:
+        for advice in _ADVICE:
+            if parent.__name__ in advice.classes:
+                return advice
+    return _OTHERWISE

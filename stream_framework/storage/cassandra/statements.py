@@ -1,0 +1,207 @@
+"""Sending statements: in waves, with a bounded number in flight, rows of many feeds in few batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from cassandra import OperationTimedOut, ReadTimeout, WriteFailure, WriteTimeout
+from cassandra.query import BatchStatement, BatchType, BoundStatement
+
+from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate, translated
+
+#: How many statements are under way at a time.
+IN_FLIGHT = 32
+#: How large a batch may get, in bytes as the server counts them: past 5 KiB (``batch_size_warn_threshold``) it logs
+#: each batch that spans partitions, and takes several times as long for it.
+BATCH_BYTES = 4600
+#: How large a batch within one partition is made; the server counts only the others.
+PARTITION_BATCH_BYTES = 16 * 1024
+#: How often a statement that may be repeated is sent again after a time-out, to another node where there is one.
+RETRIES = 2
+
+_TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
+# After these nobody knows whether a conditional batch was done.
+_UNKNOWN = (*_TIMEOUTS, WriteFailure)
+
+
+def run(statements: Iterable[Any], key: Any = None) -> list[Any]:
+    """Send statements, :data:`IN_FLIGHT` at a time; one wave of round trips if there are no more than that.
+
+    :param statements: drawn as they are sent, so a generator of many takes little memory
+    :param key: the feed that they are about, for messages
+    :returns: the rows of each, in order
+    :raises StorageError: the first that happened; what was under way then has ended, too
+    """
+    results = []
+    failure: BaseException | None = None
+    session = connection.get_session()
+    with translated(key):
+        for result in _outcomes(session, statements):
+            if isinstance(result, BaseException):
+                failure = failure or result
+            results.append(result)
+            if failure is not None:
+                break
+    if failure is not None:
+        raise _told(session, failure, key) from failure
+    return results
+
+
+def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | None]:
+    """Send conditional batches, :data:`IN_FLIGHT` at a time.
+
+    :returns: the rows that each was answered with; ``None`` for one of which it is not known whether it was done
+    :raises StorageError: the first other that happened; all have ended then
+    """
+    session = connection.get_session()
+    results: list[Any] = []
+    failure: BaseException | None = None
+    for result in _outcomes(session, statements):
+        if isinstance(result, _UNKNOWN):
+            results.append(None)
+        else:
+            results.append(result)
+            if isinstance(result, BaseException):
+                failure = failure or result
+    if failure is not None:
+        raise _told(session, failure, None) from failure
+    return results
+
+
+def _told(session: Any, failure: BaseException, key: Any) -> BaseException:
+    if is_unreachable(failure):
+        connection.forget(session)
+    return translate(failure, key)
+
+
+def _outcomes(session: Any, statements: Iterable[Any]) -> Iterator[Any]:
+    """What came of each statement, in order: its rows, or the driver's error."""
+    waiting: deque[tuple[Any, Any]] = deque()
+    try:
+        for statement in statements:
+            if len(waiting) >= IN_FLIGHT:
+                yield _result(session, *waiting.popleft())
+            waiting.append((statement, session.execute_async(statement)))
+        while waiting:
+            yield _result(session, *waiting.popleft())
+    finally:
+        # Whoever stops here, or draws statements that can't be made, still waits for what is under way.
+        for statement, future in waiting:
+            _result(session, statement, future)
+
+
+def _result(session: Any, statement: Any, future: Any) -> Any:
+    attempt = 0
+    while True:
+        try:
+            return list(future.result())
+        except FAILURES as error:
+            attempt += 1
+            if not (isinstance(error, _TIMEOUTS) and statement.is_idempotent and attempt <= RETRIES):
+                return error
+        future = session.execute_async(statement)
+
+
+def batched(rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[Any]:
+    """Statements, each with its feed's key and its size, as unlogged batches.
+
+    Those of one feed that are given one after the other go out together, in batches of :data:`PARTITION_BATCH_BYTES`;
+    those of different feeds where the same nodes have them, in batches of :data:`BATCH_BYTES`.
+
+    :param rows: ``(key, bound statement, bytes)``
+    """
+    groups: dict[Any, tuple[list[Any], int]] = {}
+    for key, statements, size in _by_feed(rows):
+        if size > BATCH_BYTES:
+            yield from _parts(statements)
+            continue
+        place = replicas(statements[0][0].keyspace, key)
+        waiting, waiting_size = groups.get(place, ([], 0))
+        if waiting_size + size > BATCH_BYTES:
+            yield _batch(waiting)
+            waiting, waiting_size = [], 0
+        waiting += [statement for statement, _ in statements]
+        groups[place] = (waiting, waiting_size + size)
+    for waiting, _ in groups.values():
+        yield _batch(waiting)
+
+
+def _by_feed(rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[tuple[bytes, list[tuple[Any, int]], int]]:
+    last: bytes | None = None
+    statements: list[tuple[Any, int]] = []
+    total = 0
+    for key, statement, size in rows:
+        if key != last or total > PARTITION_BATCH_BYTES:
+            if statements and last is not None:
+                yield last, statements, total
+            last, statements, total = key, [], 0
+        statements.append((statement, size))
+        total += size
+    if statements and last is not None:
+        yield last, statements, total
+
+
+def _parts(statements: list[tuple[Any, int]]) -> Iterator[Any]:
+    part: list[Any] = []
+    total = 0
+    for statement, size in statements:
+        if part and total + size > PARTITION_BATCH_BYTES:
+            yield _batch(part)
+            part, total = [], 0
+        part.append(statement)
+        total += size
+    yield _batch(part)
+
+
+def _batch(statements: list[Any]) -> Any:
+    if len(statements) == 1:
+        return statements[0]
+    return unlogged(statements)
+
+
+def unlogged(statements: Iterable[Any]) -> Any:
+    """One batch that may be sent twice."""
+    batch = BatchStatement(BatchType.UNLOGGED)
+    for statement in statements:
+        batch.add(statement)
+    batch.is_idempotent = True
+    return batch
+
+
+def conditional(statements: Iterable[Any]) -> Any:
+    """One batch within one partition, done only if its conditions hold; nobody sends it twice unasked."""
+    batch = BatchStatement(BatchType.UNLOGGED)
+    for statement in statements:
+        batch.add(statement)
+    batch.is_idempotent = False
+    return batch
+
+
+class OfSeveralFeeds(BoundStatement):
+    """A statement about several feeds that the same nodes have; sent to one of them, which the driver can't tell."""
+
+    route: bytes | None = None
+
+    @property
+    def routing_key(self) -> bytes | None:
+        """The key of one of the feeds."""
+        return self.route
+
+
+def by_replicas(keyspace: str, keys: Iterable[bytes]) -> list[list[bytes]]:
+    """Keys, grouped by the nodes that have them."""
+    groups: dict[Any, list[bytes]] = {}
+    for key in keys:
+        groups.setdefault(replicas(keyspace, key), []).append(key)
+    return list(groups.values())
+
+
+def replicas(keyspace: str, key: bytes) -> Any:
+    """Which nodes have a feed: a batch of feeds of the same nodes needs no other node to coordinate it."""
+    metadata = connection.get_session().cluster.metadata
+    if len(metadata.all_hosts()) < 2:
+        return None
+    return frozenset(host.endpoint for host in metadata.get_replicas(keyspace, key))

@@ -1,0 +1,240 @@
+"""A table as the server has it, which may not be as its model says: 1.4.0 made tables with fewer and narrower columns.
+
+=======================  =============================================================================================
+of 1.4.0                 what that means
+=======================  =============================================================================================
+no ``version``           changes are not guarded, until ``sync`` has added the column
+no ``ids``               ids that are no int are refused, until ``sync`` has added the column
+no ``minimized_...``     exact counts past the limit of a group are not kept, nor when it was seen and read
+``int`` ids              larger ids are refused: a column's type can't be altered, the feed has to move to a new table
+``ascii`` keys, names    others are refused, likewise; such a table may hold groups under the 13-digit ids of 1.4.0
+=======================  =============================================================================================
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from cassandra.cqlengine import columns as cqlengine_columns
+from cassandra.query import UNSET_VALUE, BoundStatement
+
+from stream_framework import settings
+from stream_framework.exceptions import SerializationException
+from stream_framework.serializers.utils import short
+from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.errors import SYNC, refused, translated
+
+logger = logging.getLogger(__name__)
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+_MILLISECOND = datetime.timedelta(milliseconds=1)
+
+#: Columns that are left out where the table hasn't got them.
+_LEFT_OUT = frozenset(('minimized_activities', 'seen_at', 'read_at'))
+
+#: About what the server counts for a cell and for a row besides their values, in bytes.
+CELL_BYTES, ROW_BYTES = 22, 20
+#: The largest row that is sent: the server refuses a mutation of half a commit log segment, 16 MiB by default.
+MAX_ROW_BYTES = 12 * 2**20
+
+_tables: dict[Any, Table] = {}
+
+
+class Row:
+    """What is written of one entry: its values, serialized once for all the feeds that get it."""
+
+    __slots__ = ('activity_id', 'bytes', 'values')
+
+    def __init__(self, activity_id: int, values: list[Any], size: int) -> None:
+        self.activity_id = activity_id
+        self.values = values
+        #: About what the server counts for it.
+        self.bytes = size
+
+
+class Table:
+    """The table of one model: its columns, its statements, and what can be written to it."""
+
+    def __init__(self, model: Any, keyspace: str, metadata: Any) -> None:
+        self.model = model
+        self.metadata = metadata
+        self.keyspace = keyspace
+        self.name = f'"{keyspace}"."{metadata.name}"'
+        types = {name: column.cql_type for name, column in metadata.columns.items()}
+        self.key_type = types.get('feed_id', 'text')
+        #: Attribute of the model -> column, without what the table hasn't got; the key first.
+        self.columns: dict[str, Any] = {}
+        #: The same of the static ones.
+        self.static: dict[str, Any] = {}
+        #: Attributes of the model that the table hasn't got.
+        self.missing: list[str] = []
+        for attribute, column in model._columns.items():
+            if column.db_field_name not in types:
+                self.missing.append(attribute)
+            elif column.static:
+                self.static[attribute] = column
+            else:
+                self.columns[attribute] = column
+        self.types = {attribute: types[column.db_field_name] for attribute, column in self.columns.items()}
+        #: Whether changes of a feed can be made to depend on its version.
+        self.has_version = 'version' in self.static
+        #: Whether 1.4.0 made it.
+        self.is_legacy = self.key_type == 'ascii'
+        self._renamed = {
+            column.db_field_name: attribute
+            for attribute, column in self.columns.items()
+            if column.db_field_name != attribute
+        }
+
+    def sql(self, query: str) -> str:
+        """A query with the table's and the columns' names filled in."""
+        return query.format(table=self.name, columns=self._column_list, **self._statics)
+
+    @functools.cached_property
+    def _column_list(self) -> str:
+        return ', '.join(f'"{column.db_field_name}"' for column in self.columns.values())
+
+    @functools.cached_property
+    def _statics(self) -> dict[str, str]:
+        return {name: f'"{column.db_field_name}"' for name, column in self.static.items()}
+
+    def statement(self, query: str, *values: Any) -> Any:
+        """A bound statement; ``{table}`` and ``{columns}`` in the query are filled in."""
+        return connection.prepare(self.sql(query)).bind(values)
+
+    @functools.cached_property
+    def insert_query(self) -> str:
+        """What writes a row."""
+        marks = ', '.join('?' for _ in self.columns)
+        return f'INSERT INTO {self.name} ({self._column_list}) VALUES ({marks})'
+
+    def key(self, key: Any) -> bytes:
+        """A feed's key, as it is sent.
+
+        :raises StorageError: for a key that the column can't hold
+        """
+        try:
+            return str(key).encode('ascii' if self.is_legacy else 'utf-8')
+        except UnicodeEncodeError as error:
+            raise refused(
+                f'the table {self.name} keeps keys as {self.key_type}, which this key is not: '
+                'give the feed class another timeline_cf_name, whose table will keep any text',
+                key,
+            ) from error
+
+    def encode(self, instance: Any, replaces: bool = False) -> Row:
+        """An instance of the model as it is sent, but for the key.
+
+        :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
+            new row is the same, and costs no tombstones
+        :raises SerializationException: for what the table can't hold
+        """
+        prepared = connection.prepare(self.insert_query)
+        version = prepared.protocol_version
+        values: list[Any] = []
+        size = ROW_BYTES
+        stored = instance._values
+        for spec, (attribute, column) in zip(prepared.column_metadata, self.columns.items(), strict=True):
+            if attribute == 'feed_id':
+                continue
+            value = stored[attribute].value
+            if value is not None and value is not UNSET_VALUE:
+                value = self._to_database(attribute, column, value)
+            if value is None:
+                values.append(None if replaces else UNSET_VALUE)
+                continue
+            data = spec.type.serialize(value, version)
+            values.append(data)
+            size += CELL_BYTES + len(data)
+        for attribute in self.missing:
+            value = stored[attribute].value
+            if value and attribute not in _LEFT_OUT:
+                raise SerializationException(
+                    f'the table {self.name} has no column for {attribute}={short(value)}: add it, {SYNC}'
+                )
+        if size > MAX_ROW_BYTES:
+            raise SerializationException(
+                f'id {instance.activity_id}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that Cassandra '
+                'takes: keep large values elsewhere, and only a reference in extra_context'
+            )
+        return Row(instance.activity_id, values, size)
+
+    def _to_database(self, attribute: str, column: Any, value: Any) -> Any:
+        kind = self.types[attribute]
+        if isinstance(column, cqlengine_columns.DateTime) and isinstance(value, datetime.datetime):
+            # To the millisecond, exactly; cqlengine goes by floating point.
+            return (value.replace(tzinfo=None) - _EPOCH) // _MILLISECOND
+        value = column.to_database(value)
+        if kind == 'int' and isinstance(value, int) and not -(2**31) <= value < 2**31:
+            raise SerializationException(
+                f'{attribute}={value} does not fit the table {self.name}, which 1.4.0 made: its columns hold 32 bits, '
+                "and a column's type can't be altered. Give the feed class another timeline_cf_name, whose table will "
+                f'have 64 bits, create it ({SYNC}), and copy what is to be kept'
+            )
+        if kind == 'ascii' and isinstance(value, str) and not value.isascii():
+            raise SerializationException(
+                f'{attribute}={short(value)} does not fit the table {self.name}, which 1.4.0 made: its columns hold '
+                'ASCII. Give the feed class another timeline_cf_name, whose table will hold any text'
+            )
+        return value
+
+    def insert(self, key: bytes, row: Row) -> Any:
+        """The statement that writes a row to a feed."""
+        return bound(connection.prepare(self.insert_query), [key, *row.values])
+
+    def rows(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows that were read, by the attributes of the model; without the one that stands for static columns alone."""
+        found = [row for row in found if row['activity_id'] is not None]
+        if self._renamed:
+            found = [{self._renamed.get(name, name): value for name, value in row.items()} for row in found]
+        return found
+
+
+def bound(prepared: Any, values: list[Any]) -> Any:
+    """A prepared statement with values that are serialized already."""
+    statement = BoundStatement(prepared)
+    statement.values = values
+    return statement
+
+
+def get_table(model: Any) -> Table:
+    """The table of a model; looked up in what the driver knows of the schema, which it keeps up to date.
+
+    :raises StorageError: if there is no such table
+    """
+    cluster = connection.get_session().cluster
+    keyspace = model.__keyspace__ or settings.STREAM_DEFAULT_KEYSPACE
+    name = model._raw_column_family_name()
+    try:
+        metadata = cluster.metadata.keyspaces[keyspace].tables[name]
+    except KeyError:
+        metadata = _ask_for(cluster, keyspace, name)
+    table = _tables.get(model)
+    if table is None or table.metadata is not metadata:
+        table = _tables[model] = Table(model, keyspace, metadata)
+    return table
+
+
+def _ask_for(cluster: Any, keyspace: str, name: str) -> Any:
+    """A table that the driver hasn't heard of yet; somebody may just have created it."""
+    with translated():
+        if keyspace not in cluster.metadata.keyspaces:
+            cluster.refresh_keyspace_metadata(keyspace)
+        if keyspace not in cluster.metadata.keyspaces:
+            raise refused(f'keyspace {keyspace} does not exist')
+        cluster.refresh_table_metadata(keyspace, name)
+        metadata = cluster.metadata.keyspaces[keyspace].tables.get(name)
+    if metadata is None:
+        raise refused(f'table {keyspace}.{name} does not exist')
+    return metadata
+
+
+@functools.lru_cache(maxsize=512)
+def get_model(base_model: Any, column_family_name: str) -> Any:
+    """A model of its own for one table: the base model with the table's name. Made once."""
+    camel_case = ''.join(part.capitalize() for part in column_family_name.split('_'))
+    return type(f'{camel_case}FeedModel', (base_model,), {'__table_name__': column_family_name})

@@ -1,0 +1,319 @@
+"""Timelines on Cassandra: a partition for each feed, in it a row for each entry, whole, the newest first."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from cassandra.cqltypes import IntegerType
+
+from stream_framework.exceptions import ConfigurationError
+from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
+from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Pairs, Snapshot, iter_parts
+from stream_framework.storage.cassandra import connection, models, tables
+from stream_framework.storage.cassandra.statements import (
+    OfSeveralFeeds,
+    batched,
+    by_replicas,
+    run,
+)
+from stream_framework.storage.cassandra.tables import Row, Table, bound, get_table
+
+#: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
+SKIPPED_BY_READING = 100
+#: How many feeds, and how many rows of all of them, one statement reads.
+FEEDS_PER_QUERY, ROWS_PER_QUERY = 20, 2000
+#: Trimming to more than this counts first, rather than read the ids of all that are to stay.
+COUNTED_BEFORE_TRIMMING = 1000
+
+_DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
+_DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
+_DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
+_COUNT = 'SELECT COUNT(activity_id) AS count FROM {table} WHERE feed_id = ?'
+_ONE_ID = 'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?'
+_NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
+#: About what the server counts for the deletion of a row.
+_DELETE_BYTES = 60
+
+
+class Batch(BaseBatch):
+    """Queued writes, sent in waves of concurrent batches."""
+
+    def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+        """Send in order; runs of writes to one storage go together."""
+        run_of: list[tuple[str, str, Any, int | None]] = []
+        last: Any = None
+        for storage, *write in writes:
+            if storage is not last and run_of:
+                last.write_many(run_of)
+                run_of = []
+            last = storage
+            run_of.append(tuple(write))
+        if run_of:
+            last.write_many(run_of)
+
+
+class _Work:
+    """What is to happen to one feed: rows that come, ids that go, the length to trim to."""
+
+    __slots__ = ('gone', 'length', 'rows')
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.gone: dict[int, None] = {}
+        self.length: int | None = None
+
+
+class CassandraTimelineStorage(BaseTimelineStorage):
+    """Timelines on Cassandra.
+
+    Costs: a page is one query, whatever is filtered and however it is ordered, and one more if it lies deeper than
+    :data:`SKIPPED_BY_READING` entries; counting, and finding a position, read all the ids that they count.
+
+    :param serializer_class: makes rows of activities
+    :param modelClass: the table's model, one of :mod:`stream_framework.storage.cassandra.models` or derived from it
+    :param column_family_name: the table's name
+    :param options: kept in ``options``
+    """
+
+    default_serializer_class: Any = CassandraActivitySerializer
+    trims_on_write = True
+    trims_for_free = False
+    Batch: Any = Batch
+
+    def __init__(
+        self,
+        serializer_class: Any = None,
+        modelClass: Any = models.Activity,
+        column_family_name: str | None = None,
+        **options: Any,
+    ) -> None:
+        if not column_family_name:
+            raise ConfigurationError(
+                f'{type(self).__name__} needs a column_family_name, the name of its table: set timeline_cf_name in '
+                'the feed class'
+            )
+        super().__init__(serializer_class, **options)
+        self.column_family_name = column_family_name
+        #: The model of the table.
+        self.model = self.get_model(modelClass, column_family_name)
+
+    def get_model(self, base_model: Any, column_family_name: str) -> Any:
+        """The model of one table: the base model with the table's name."""
+        return tables.get_model(base_model, column_family_name)
+
+    def serializer_options(self) -> dict[str, Any]:
+        """The keywords that the serializer class is called with."""
+        return {**super().serializer_options(), 'model': self.model}
+
+    def get_batch_interface(self) -> Any:
+        """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
+        return self.Batch(self)
+
+    @property
+    def table(self) -> Table:
+        """The table, as the server has it."""
+        return get_table(self.model)
+
+    def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+        """One wave, and one more to trim; adding again what is there writes it again. Nobody knows what was new."""
+        self.write_many([('add', key, activities, kwargs.get('trim_length'))])
+
+    def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+        """One wave, and one more to trim. Nobody knows what was there."""
+        self.write_many([('remove', key, activities, kwargs.get('trim_length'))])
+
+    def trim_storage(self, key: str, length: int) -> None:
+        """One query for the id to cut at, one range deletion of exactly what is older."""
+        self.write_many([('trim', key, None, length)])
+
+    def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> None:
+        """Write to many timelines: one wave, and one more where something is to be trimmed.
+
+        :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
+        """
+        table = self.table
+        for works in self._phases(table, writes):
+            self._write(table, works)
+
+    def _phases(self, table: Table, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterator[dict[str, _Work]]:
+        """Writes, each feed's as one; whatever comes after a feed is trimmed is a phase of its own."""
+        works: dict[str, _Work] = {}
+        # A fan-out does the same with one and the same data for every follower.
+        encoded: dict[int, Any] = {}
+        for operation, key, data, length in writes:
+            work = works.get(key)
+            if work is not None and work.length is not None:
+                yield works
+                works, work = {}, None
+            if work is None:
+                work = works[key] = _Work()
+            if operation == 'add':
+                rows = encoded.get(id(data))
+                if rows is None:
+                    rows = encoded[id(data)] = {item: table.encode(instance) for item, instance in data.items()}
+                if not work.rows and not work.gone:
+                    work.rows = rows
+                else:
+                    work.rows = {**work.rows, **rows}
+                    work.gone = {item: None for item in work.gone if item not in rows}
+            elif operation == 'remove':
+                work.gone = {**work.gone, **dict.fromkeys(data)}
+                work.rows = {item: row for item, row in work.rows.items() if item not in data}
+            work.length = length
+        if works:
+            yield works
+
+    def _write(self, table: Table, works: dict[str, _Work]) -> None:
+        trimmed = [(key, work) for key, work in works.items() if work.length is not None]
+        only = next(iter(works)) if len(works) == 1 else None
+        results = run(self._statements(table, works, trimmed), only)
+        if trimmed:
+            self._cut(table, trimmed, results[len(results) - len(trimmed) :], only)
+
+    def _statements(self, table: Table, works: dict[str, _Work], trimmed: Sequence[tuple[str, _Work]]) -> Iterator[Any]:
+        """The writes, then for each feed to trim what tells where to cut; all can be under way together."""
+        yield from batched(self._rows(table, works))
+        for key, work in trimmed:
+            yield self._where_to_cut(table, key, work)
+
+    def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[tuple[bytes, Any, int]]:
+        insert = connection.prepare(table.insert_query)
+        delete = connection.prepare(table.sql(_DELETE_ROW))
+        for key, work in works.items():
+            name = table.key(key)
+            for row in work.rows.values():
+                yield name, bound(insert, [name, *row.values]), row.bytes + len(name)
+            for item in work.gone:
+                yield name, bound(delete, [name, IntegerType.serialize(item, 0)]), _DELETE_BYTES + len(name)
+
+    def _where_to_cut(self, table: Table, key: str, work: _Work) -> Any:
+        length = work.length or 0
+        if length > COUNTED_BEFORE_TRIMMING:
+            return table.statement(_COUNT, key)
+        return table.statement(_NEWEST_IDS, key, length + len(work.gone) + 1)
+
+    def _cut(self, table: Table, trimmed: Sequence[tuple[str, _Work]], found: Sequence[Any], only: Any) -> None:
+        long = [
+            table.statement(_NEWEST_IDS, key, (work.length or 0) + len(work.gone) + 1)
+            for (key, work), rows in zip(trimmed, found, strict=True)
+            if rows and rows[0].get('count', 0) + len(work.rows) > (work.length or 0)
+        ]
+        read = iter(run(long, only)) if long else iter(())
+        cuts = []
+        for (key, work), rows in zip(trimmed, found, strict=True):
+            if rows and 'count' in rows[0]:
+                rows = next(read) if rows[0]['count'] + len(work.rows) > (work.length or 0) else []
+            # What was read may be from before or after what was written at the same time.
+            found_ids = {row['activity_id'] for row in rows if row['activity_id'] is not None}
+            there = sorted((found_ids | work.rows.keys()) - work.gone.keys(), reverse=True)
+            if len(there) > (work.length or 0):
+                cuts.append(table.statement(_DELETE_OLDER, key, there[(work.length or 0) - 1]))
+        run(cuts, only)
+
+    def get_slice_from_storage(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> Pairs:
+        """One query; one more before it if the slice starts deeper than :data:`SKIPPED_BY_READING`."""
+        low, high = self.bounds(filter_kwargs)
+        ascending = self.ascends(ordering_args)
+        start = start or 0
+        if stop is not None and stop <= start:
+            return []
+        table = self.table
+        if start > SKIPPED_BY_READING:
+            skipped = self._read(table, 'activity_id', key, low, high, ascending, start + 1)
+            if len(skipped) <= start:
+                return []
+            first = skipped[start]['activity_id']
+            low, high = (first, high) if ascending else (low, first)
+            stop = None if stop is None else stop - start
+            start = 0
+        rows = self._read(table, '{columns}', key, low, high, ascending, stop)
+        return [(row['activity_id'], row) for row in table.rows(rows)[start:]]
+
+    def _read(
+        self, table: Table, what: str, key: str, low: int | None, high: int | None, ascending: bool, limit: int | None
+    ) -> list[dict[str, Any]]:
+        return run([self._select(table, what, key, low, high, ascending, limit)], key)[0]
+
+    def _select(
+        self, table: Table, what: str, key: str, low: int | None, high: int | None, ascending: bool, limit: int | None
+    ) -> Any:
+        query = f'SELECT {what} FROM {{table}} WHERE feed_id = ?'
+        values: list[Any] = [key]
+        table.key(key)
+        for bound_, comparison in ((low, '>='), (high, '<=')):
+            if bound_ is not None:
+                query += f' AND activity_id {comparison} ?'
+                values.append(bound_)
+        if ascending:
+            query += ' ORDER BY activity_id ASC'
+        if limit is not None:
+            query += ' LIMIT ?'
+            values.append(min(limit, 2**31 - 1))
+        return table.statement(query, *values)
+
+    def get_index_of(self, key: str, activity_id: Any) -> int:
+        """One wave: whether it is there, and how many are newer, which reads their ids."""
+        table = self.table
+        table.key(key)
+        there, newer = run(
+            [
+                table.statement(
+                    'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?', key, activity_id
+                ),
+                table.statement(f'{_COUNT} AND activity_id > ?', key, activity_id),
+            ],
+            key,
+        )
+        if not there:
+            raise ValueError(f'id {activity_id} is not in feed {key!r}')
+        return newer[0]['count']
+
+    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """One query, which reads all the ids of the feed in the server."""
+        table = self.table
+        table.key(key)
+        return run([table.statement(_COUNT, key)], key)[0][0]['count']
+
+    def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
+        """One deletion of the whole partition."""
+        table = self.table
+        table.key(key)
+        run([table.statement(_DELETE_FEED, key)], key)
+
+    def flush(self) -> None:
+        """Empty the table: whatever feeds are in it, of whatever class."""
+        from cassandra.query import SimpleStatement
+
+        run([SimpleStatement(f'TRUNCATE {self.table.name}')])
+
+    def flush_matching(self, pattern: str) -> None:
+        """Delete the feeds whose keys match, by going through all the keys of the table: for tests, not every day."""
+        table = self.table
+        [rows] = run([table.statement('SELECT DISTINCT feed_id FROM {table}')])
+        for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):
+            self.delete(key)
+
+    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """One wave: a statement for every 20 feeds of the same nodes. An entry is ``(id, columns)``."""
+        table = self.table
+        found: dict[str, list[Any]] = {}
+        query = 'SELECT {columns} FROM {table} WHERE feed_id IN ? PER PARTITION LIMIT ?'
+        for rows in run(self._of_many(table, query, keys, length)):
+            for row in table.rows(rows):
+                found.setdefault(row['feed_id'], []).append((row['activity_id'], row))
+        return [Snapshot(key, found.get(key, [])) for key in keys]
+
+    def _of_many(self, table: Table, query: str, keys: Iterable[str], length: int) -> Iterator[Any]:
+        """Statements that read up to ``length`` rows of each of many feeds."""
+        size = max(1, min(FEEDS_PER_QUERY, ROWS_PER_QUERY // length))
+        prepared = connection.prepare(table.sql(query))
+        names = {table.key(key): key for key in keys}
+        for group in by_replicas(table.keyspace, names):
+            for part in iter_parts(group, size):
+                statement = OfSeveralFeeds(prepared).bind(([names[name] for name in part], length))
+                statement.route = part[0]
+                yield statement
