@@ -83,7 +83,11 @@ CASSANDRA: dict[str, str] = {
 }
 
 #: Modules that may refuse to be imported without a client, as long as the error says which pip command helps.
-MAY_NEED_A_CLIENT = {'stream_framework.storage.cassandra.activity_storage'}
+MAY_NEED_A_CLIENT = {
+    'stream_framework.storage.cassandra.activity_storage',
+    'stream_framework.serializers.cassandra.activity_serializer',
+    'stream_framework.serializers.cassandra.aggregated_activity_serializer',
+}
 
 _PROBE = """
 import importlib, json, socket, sys, warnings

@@ -641,6 +641,10 @@ class BaseTimelineStorage(BaseStorage):
         """The newest ``length`` entries of each of many timelines; here one timeline after the other, unguarded."""
         return [Snapshot(key, self.get_slice_from_storage(key, 0, length)) for key in keys]
 
+    def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """The same after a write was refused: what it was refused for has to show, though it be on few replicas yet."""
+        return self.read_newest(keys, length)
+
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
         """Write changes, each in one step, and only if its snapshot still holds.
 

@@ -157,8 +157,6 @@ class AggregatedFeedContract:
 
     @pytest.mark.parametrize('guard', [True, False])
     def test_guard_or_not(self, backend: Any, guard: bool) -> None:
-        if backend.name == 'cassandra' and not guard:
-            pytest.skip('covered by its own test: guarded and plain writes never meet in one partition')
         feed = backend.aggregated(guard_updates=guard)(1)
         for n in range(20):
             feed.add(act(n))

@@ -133,7 +133,8 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
         else:
             unread.append(update)
     for length, group in _by_length(unread):
-        snapshots = storage.read_newest([update.feed.key for update in group], length)
+        read = storage.read_newest if first else storage.read_latest
+        snapshots = read([update.feed.key for update in group], length)
         for update, snapshot in zip(group, snapshots, strict=True):
             plans.append(_Plan(update, snapshot, _slots(storage, update, snapshot)))
     _hydrate(plans)

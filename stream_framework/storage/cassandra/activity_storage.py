@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from stream_framework.storage.base import BaseActivityStorage
-from stream_framework.storage.cassandra import models
+from stream_framework.storage.cassandra import marks, models
 from stream_framework.storage.cassandra.tables import get_model
 
 
 class CassandraActivityStorage(BaseActivityStorage):
-    """Stores no activities.
+    """Stores no activities; only the marks of what was published last, see
+    :mod:`stream_framework.storage.cassandra.marks`.
 
     :param modelClass: the model that is handed to a serializer which makes rows; an option
     :param column_family_name: the table that goes with it; an option
     """
+
+    supports_marks = True
 
     def serializer_options(self) -> dict[str, Any]:
         """The keywords that the serializer class is called with."""
@@ -24,7 +28,10 @@ class CassandraActivityStorage(BaseActivityStorage):
         return options
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
-        """Nothing."""
+        """Nothing, but ``turn_marks``."""
+        if kwargs.get('turn_marks'):
+            names, value, ttl = kwargs['turn_marks']
+            marks.set_marks(names, value, ttl, existing=True)
         return 0
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
@@ -35,5 +42,13 @@ class CassandraActivityStorage(BaseActivityStorage):
         """Nothing."""
         return 0
 
+    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+        """Two waves; one where ``existing`` finds none."""
+        marks.set_marks(names, value, ttl, existing)
+
+    def get_marks(self, names: Sequence[str]) -> list[str | None]:
+        """One wave."""
+        return marks.get_marks(names)
+
     def flush(self) -> None:
-        """Nothing."""
+        """Nothing. Marks expire by themselves."""

@@ -15,7 +15,7 @@ from stream_framework import settings
 from stream_framework.exceptions import StorageError
 from stream_framework.storage.cassandra import config
 from stream_framework.storage.cassandra.config import cassandra
-from stream_framework.storage.cassandra.errors import FAILURES, translate
+from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate
 
 #: What the connection is called in cqlengine's registry; it is the default one there as well, as in 1.4.0.
 NAME = 'stream_framework'
@@ -64,11 +64,20 @@ def get_session() -> Any:
 
 
 def prepare(query: str) -> Any:
-    """The prepared statement of a query; prepared once for each session."""
+    """The prepared statement of a query; prepared once for each session.
+
+    :raises StorageError: for what the server refuses, a table that is missing, say
+    """
     current = _current()
     found = current.prepared.get(query)
     if found is None:
-        found = current.prepared[query] = current.session.prepare(query)
+        try:
+            found = current.session.prepare(query)
+        except FAILURES as error:
+            if is_unreachable(error):
+                forget(current.session)
+            raise translate(error) from error
+        current.prepared[query] = found
         # Whatever the library writes may be written twice; what may not (conditions) says so itself.
         found.is_idempotent = True
     return found

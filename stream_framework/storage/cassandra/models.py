@@ -10,12 +10,7 @@ Importing this needs cassandra-driver, but no server.
 
 from __future__ import annotations
 
-from stream_framework.storage.cassandra import config
-
-config.require_driver()
-
-from cassandra.cqlengine import columns  # noqa: E402
-from cassandra.cqlengine.models import Model  # noqa: E402
+from stream_framework.storage.cassandra.driver import Model, columns
 
 
 class BaseActivity(Model):

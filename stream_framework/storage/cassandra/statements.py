@@ -6,10 +6,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cassandra import OperationTimedOut, ReadTimeout, WriteFailure, WriteTimeout
-from cassandra.query import BatchStatement, BatchType, BoundStatement
-
 from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.driver import (
+    BatchStatement,
+    BatchType,
+    BoundStatement,
+    OperationTimedOut,
+    ReadTimeout,
+    WriteFailure,
+    WriteTimeout,
+)
 from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate, translated
 
 #: How many statements are under way at a time.

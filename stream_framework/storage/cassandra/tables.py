@@ -19,13 +19,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from cassandra.cqlengine import columns as cqlengine_columns
-from cassandra.query import UNSET_VALUE, BoundStatement
-
 from stream_framework import settings
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.utils import short
 from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.driver import UNSET_VALUE, BoundStatement, columns
 from stream_framework.storage.cassandra.errors import SYNC, refused, translated
 
 logger = logging.getLogger(__name__)
@@ -165,7 +163,7 @@ class Table:
 
     def _to_database(self, attribute: str, column: Any, value: Any) -> Any:
         kind = self.types[attribute]
-        if isinstance(column, cqlengine_columns.DateTime) and isinstance(value, datetime.datetime):
+        if isinstance(column, columns.DateTime) and isinstance(value, datetime.datetime):
             # To the millisecond, exactly; cqlengine goes by floating point.
             return (value.replace(tzinfo=None) - _EPOCH) // _MILLISECOND
         value = column.to_database(value)

@@ -6,24 +6,18 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cassandra.cqltypes import IntegerType
-
+from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
-from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Pairs, Snapshot, iter_parts
+from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Change, Pairs
 from stream_framework.storage.cassandra import connection, models, tables
-from stream_framework.storage.cassandra.statements import (
-    OfSeveralFeeds,
-    batched,
-    by_replicas,
-    run,
-)
+from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
+from stream_framework.storage.cassandra.groups import GroupStorage
+from stream_framework.storage.cassandra.statements import batched, run
 from stream_framework.storage.cassandra.tables import Row, Table, bound, get_table
 
 #: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
 SKIPPED_BY_READING = 100
-#: How many feeds, and how many rows of all of them, one statement reads.
-FEEDS_PER_QUERY, ROWS_PER_QUERY = 20, 2000
 #: Trimming to more than this counts first, rather than read the ids of all that are to stay.
 COUNTED_BEFORE_TRIMMING = 1000
 
@@ -33,6 +27,7 @@ _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
 _COUNT = 'SELECT COUNT(activity_id) AS count FROM {table} WHERE feed_id = ?'
 _ONE_ID = 'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
+_LEGACY = ids.LEGACY_GROUP_LIMIT
 #: About what the server counts for the deletion of a row.
 _DELETE_BYTES = 60
 
@@ -60,12 +55,12 @@ class _Work:
     __slots__ = ('gone', 'length', 'rows')
 
     def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
-        self.gone: dict[int, None] = {}
+        self.rows: dict[Any, Any] = {}
+        self.gone: dict[Any, None] = {}
         self.length: int | None = None
 
 
-class CassandraTimelineStorage(BaseTimelineStorage):
+class CassandraTimelineStorage(GroupStorage):
     """Timelines on Cassandra.
 
     Costs: a page is one query, whatever is filtered and however it is ordered, and one more if it lies deeper than
@@ -112,7 +107,7 @@ class CassandraTimelineStorage(BaseTimelineStorage):
         return self.Batch(self)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> Table:  # type: ignore[override]
         """The table, as the server has it."""
         return get_table(self.model)
 
@@ -134,14 +129,27 @@ class CassandraTimelineStorage(BaseTimelineStorage):
         :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
         """
         table = self.table
-        for works in self._phases(table, writes):
+        for works in self._phases(writes):
+            if self.holds_groups:
+                self._locate_bare(table, works)
+                if self.guards(table) or table.is_legacy:
+                    self.change_groups(
+                        [
+                            Change(
+                                key,
+                                removed=[(item, None) for item in work.gone],
+                                added=work.rows,
+                                trim_length=work.length,
+                            )
+                            for key, work in works.items()
+                        ]
+                    )
+                    continue
             self._write(table, works)
 
-    def _phases(self, table: Table, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterator[dict[str, _Work]]:
+    def _phases(self, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterator[dict[str, _Work]]:
         """Writes, each feed's as one; whatever comes after a feed is trimmed is a phase of its own."""
         works: dict[str, _Work] = {}
-        # A fan-out does the same with one and the same data for every follower.
-        encoded: dict[int, Any] = {}
         for operation, key, data, length in writes:
             work = works.get(key)
             if work is not None and work.length is not None:
@@ -150,20 +158,22 @@ class CassandraTimelineStorage(BaseTimelineStorage):
             if work is None:
                 work = works[key] = _Work()
             if operation == 'add':
-                rows = encoded.get(id(data))
-                if rows is None:
-                    rows = encoded[id(data)] = {item: table.encode(instance) for item, instance in data.items()}
-                if not work.rows and not work.gone:
-                    work.rows = rows
-                else:
-                    work.rows = {**work.rows, **rows}
-                    work.gone = {item: None for item in work.gone if item not in rows}
+                work.rows = {**work.rows, **data} if work.rows else data
+                if work.gone:
+                    work.gone = {item: None for item in work.gone if item not in data}
             elif operation == 'remove':
                 work.gone = {**work.gone, **dict.fromkeys(data)}
-                work.rows = {item: row for item, row in work.rows.items() if item not in data}
+                work.rows = {item: instance for item, instance in work.rows.items() if item not in data}
             work.length = length
         if works:
             yield works
+
+    def _locate_bare(self, table: Table, works: dict[str, _Work]) -> None:
+        """A bare whole second, as 1.4.0 named groups, means ours of that moment too."""
+        for key, work in works.items():
+            for item in list(work.gone):
+                if is_bare(item):
+                    work.gone.update(dict.fromkeys(self._stored_as(table, key, item)))
 
     def _write(self, table: Table, works: dict[str, _Work]) -> None:
         trimmed = [(key, work) for key, work in works.items() if work.length is not None]
@@ -181,12 +191,21 @@ class CassandraTimelineStorage(BaseTimelineStorage):
     def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[tuple[bytes, Any, int]]:
         insert = connection.prepare(table.insert_query)
         delete = connection.prepare(table.sql(_DELETE_ROW))
+        # A fan-out adds the very same to every follower's feed: it is encoded once.
+        encoded: dict[int, Row] = {}
         for key, work in works.items():
             name = table.key(key)
-            for row in work.rows.values():
+            for instance in work.rows.values():
+                row = encoded.get(id(instance))
+                if row is None:
+                    row = encoded[id(instance)] = table.encode(instance)
                 yield name, bound(insert, [name, *row.values]), row.bytes + len(name)
             for item in work.gone:
-                yield name, bound(delete, [name, IntegerType.serialize(item, 0)]), _DELETE_BYTES + len(name)
+                yield (
+                    name,
+                    bound(delete, [name, IntegerType.serialize(ids.normalize_id(item), 0)]),
+                    _DELETE_BYTES + len(name),
+                )
 
     def _where_to_cut(self, table: Table, key: str, work: _Work) -> Any:
         length = work.length or 0
@@ -207,7 +226,8 @@ class CassandraTimelineStorage(BaseTimelineStorage):
                 rows = next(read) if rows[0]['count'] + len(work.rows) > (work.length or 0) else []
             # What was read may be from before or after what was written at the same time.
             found_ids = {row['activity_id'] for row in rows if row['activity_id'] is not None}
-            there = sorted((found_ids | work.rows.keys()) - work.gone.keys(), reverse=True)
+            found_ids.update(map(ids.normalize_id, work.rows))
+            there = sorted(found_ids.difference(map(ids.normalize_id, work.gone)), reverse=True)
             if len(there) > (work.length or 0):
                 cuts.append(table.statement(_DELETE_OLDER, key, there[(work.length or 0) - 1]))
         run(cuts, only)
@@ -222,6 +242,8 @@ class CassandraTimelineStorage(BaseTimelineStorage):
         if stop is not None and stop <= start:
             return []
         table = self.table
+        if table.is_legacy and self.holds_groups:
+            return self._slice_of_legacy(table, key, start, stop, low, high, ascending)
         if start > SKIPPED_BY_READING:
             skipped = self._read(table, 'activity_id', key, low, high, ascending, start + 1)
             if len(skipped) <= start:
@@ -232,6 +254,27 @@ class CassandraTimelineStorage(BaseTimelineStorage):
             start = 0
         rows = self._read(table, '{columns}', key, low, high, ascending, stop)
         return [(row['activity_id'], row) for row in table.rows(rows)[start:]]
+
+    def _slice_of_legacy(
+        self, table: Table, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
+    ) -> Pairs:
+        """Where groups may be under ids of 13 digits: they are read apart, and put in their places."""
+        newest, oldest = _LEGACY - 1, -_LEGACY + 1
+        statements = [
+            self._select(table, '{columns}', key, _LEGACY if low is None else max(low, _LEGACY), high, ascending, stop),
+            self._select(
+                table,
+                '{columns}',
+                key,
+                oldest if low is None else max(-(-low // ids.REST), oldest),
+                newest if high is None else min(high // ids.REST, newest),
+                ascending,
+                stop,
+            ),
+        ]
+        rows = [row for found in run(statements, key) for row in table.rows(found)]
+        rows.sort(key=lambda row: ids.group_order(row['activity_id']), reverse=not ascending)
+        return [(row['activity_id'], row) for row in rows[start:stop]]
 
     def _read(
         self, table: Table, what: str, key: str, low: int | None, high: int | None, ascending: bool, limit: int | None
@@ -259,18 +302,36 @@ class CassandraTimelineStorage(BaseTimelineStorage):
         """One wave: whether it is there, and how many are newer, which reads their ids."""
         table = self.table
         table.key(key)
-        there, newer = run(
-            [
-                table.statement(
-                    'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?', key, activity_id
-                ),
-                table.statement(f'{_COUNT} AND activity_id > ?', key, activity_id),
-            ],
-            key,
-        )
+        number = ids.normalize_id(activity_id)
+        if self.holds_groups and is_bare(number):
+            stored = self._stored_as(table, key, number)
+            if not stored:
+                raise ValueError(f'id {activity_id} is not in feed {key!r}')
+            number = max(stored, key=ids.group_order)
+        statements = [table.statement(_ONE_ID, key, number)]
+        if not self.holds_groups:
+            statements.append(table.statement(f'{_COUNT} AND activity_id > ?', key, number))
+        else:
+            order = ids.group_order(number)
+            statements.append(table.statement(f'{_COUNT} AND activity_id > ?', key, max(order, _LEGACY)))
+            if table.is_legacy:
+                between = f'{_COUNT} AND activity_id > ? AND activity_id < ?'
+                statements.append(table.statement(between, key, order // ids.REST, _LEGACY))
+        there, *newer = run(statements, key)
         if not there:
             raise ValueError(f'id {activity_id} is not in feed {key!r}')
-        return newer[0]['count']
+        return sum(rows[0]['count'] for rows in newer)
+
+    def _stored_as(self, table: Table, key: str, number: int) -> list[int]:
+        """The ids of the groups that a bare number of milliseconds, an id of 1.4.0, means."""
+        number = ids.normalize_id(number)
+        statements = [table.statement(_ONE_ID, key, number)]
+        if number % 1000 == 0:
+            first = number * ids.REST
+            statements.append(self._select(table, 'activity_id', key, first, first + ids.REST - 1, False, None))
+        exact, *ours = run(statements, key)
+        found = exact or [row for rows in ours for row in rows]
+        return [row['activity_id'] for row in found]
 
     def count(self, key: str, *args: Any, **kwargs: Any) -> int:
         """One query, which reads all the ids of the feed in the server."""
@@ -282,12 +343,13 @@ class CassandraTimelineStorage(BaseTimelineStorage):
         """One deletion of the whole partition."""
         table = self.table
         table.key(key)
-        run([table.statement(_DELETE_FEED, key)], key)
+        if self.guards(table):
+            self.delete_group_feed(table, key)
+        else:
+            run([table.statement(_DELETE_FEED, key)], key)
 
     def flush(self) -> None:
         """Empty the table: whatever feeds are in it, of whatever class."""
-        from cassandra.query import SimpleStatement
-
         run([SimpleStatement(f'TRUNCATE {self.table.name}')])
 
     def flush_matching(self, pattern: str) -> None:
@@ -297,23 +359,7 @@ class CassandraTimelineStorage(BaseTimelineStorage):
         for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):
             self.delete(key)
 
-    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """One wave: a statement for every 20 feeds of the same nodes. An entry is ``(id, columns)``."""
-        table = self.table
-        found: dict[str, list[Any]] = {}
-        query = 'SELECT {columns} FROM {table} WHERE feed_id IN ? PER PARTITION LIMIT ?'
-        for rows in run(self._of_many(table, query, keys, length)):
-            for row in table.rows(rows):
-                found.setdefault(row['feed_id'], []).append((row['activity_id'], row))
-        return [Snapshot(key, found.get(key, [])) for key in keys]
 
-    def _of_many(self, table: Table, query: str, keys: Iterable[str], length: int) -> Iterator[Any]:
-        """Statements that read up to ``length`` rows of each of many feeds."""
-        size = max(1, min(FEEDS_PER_QUERY, ROWS_PER_QUERY // length))
-        prepared = connection.prepare(table.sql(query))
-        names = {table.key(key): key for key in keys}
-        for group in by_replicas(table.keyspace, names):
-            for part in iter_parts(group, size):
-                statement = OfSeveralFeeds(prepared).bind(([names[name] for name in part], length))
-                statement.route = part[0]
-                yield statement
+def is_bare(activity_id: Any) -> bool:
+    """Whether a group's id is only milliseconds, as those of 1.4.0 are."""
+    return abs(ids.normalize_id(activity_id)) < _LEGACY

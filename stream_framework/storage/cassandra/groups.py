@@ -1,0 +1,509 @@
+"""Feeds of groups on Cassandra: reading them for a change, and changing them only if nobody else has in between.
+
+A guarded change is one conditional batch within the feed's partition. It depends on the static column ``version``, and
+sets it to a new number of chance: whoever isn't told whether a batch was done (a time-out) reads which number is there.
+Conditional and plain writes never meet in a partition, since their timestamps come from different clocks: so trimming,
+removing and deleting are conditional too, wherever changes are guarded.
+
+In a table that 1.4.0 made there may be groups under ids of 13 digits, which Cassandra sorts behind all of ours. Every
+change of such a feed moves all of them to ids of ours, in the same batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.exceptions import SerializationException, UpdateConflictError
+from stream_framework.storage.base import BaseTimelineStorage, Change, MarkChange, Snapshot, iter_parts
+from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.driver import ConsistencyLevel
+from stream_framework.storage.cassandra.errors import SYNC, refused
+from stream_framework.storage.cassandra.statements import (
+    OfSeveralFeeds,
+    by_replicas,
+    conditional,
+    run,
+    run_conditional,
+    unlogged,
+)
+from stream_framework.storage.cassandra.tables import Table
+
+logger = logging.getLogger(__name__)
+
+#: How many feeds, and how many rows of all of them, one statement reads.
+FEEDS_PER_QUERY, ROWS_PER_QUERY = 20, 2000
+#: The largest change of one feed, in bytes.
+MAX_CHANGE_BYTES = 2**20
+#: How often a change that is made here is tried, and the longest wait between two attempts, in seconds.
+ATTEMPTS, LONGEST_WAIT = 200, 0.1
+#: How many changes are made at a time.
+CHANGES_AT_A_TIME = 250
+#: The lists of ids that a partition keeps beside its rows.
+LISTS = ('unseen', 'unread')
+
+_LEGACY = ids.LEGACY_GROUP_LIMIT
+_VERSIONS = 2**31 - 1
+
+_GUARD = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} = ?'
+# No version is 0, and that there is none isn't 0 either: this always holds, but puts the batch in order with others.
+_ALWAYS = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} != 0'
+_DELETE_VERSION = 'DELETE {version} FROM {table} WHERE feed_id = ? IF {version} != 0'
+_DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
+_DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
+_DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
+_NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
+
+_unguarded: set[str] = set()
+
+
+@dataclass(slots=True)
+class Token:
+    """What a change of a feed depends on, beyond the groups that were read."""
+
+    version: int | None = None
+    #: Whether what was read by several queries is of one moment.
+    whole: bool = True
+    #: List's name -> the ids in it.
+    marks: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: The rows under ids of 1.4.0.
+    legacy: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A change on its way to the server."""
+
+    change: Change
+    statement: Any
+    #: The version that it sets.
+    version: int
+
+
+class GroupStorage(BaseTimelineStorage):
+    """What a timeline storage on Cassandra does for feeds of groups."""
+
+    model: Any
+    table: Table
+
+    def guards(self, table: Table) -> bool:
+        """Whether changes depend on the version of the feed."""
+        if not self.holds_groups or not self.options.get('guard_updates', True):
+            return False
+        if not table.has_version and table.name not in _unguarded:
+            _unguarded.add(table.name)
+            logger.warning(
+                'the table %s has no column version, so concurrent changes of one feed may overwrite each other: '
+                'add it, %s',
+                table.name,
+                SYNC,
+            )
+        return table.has_version
+
+    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """One wave: a statement for every 20 feeds of the same nodes. An entry is ``(id, columns)``."""
+        table = self.table
+        names = dict.fromkeys(keys)
+        found: list[list[dict[str, Any]]] = []
+        for query, limited in self._queries(table, 'feed_id IN ?', 'PER PARTITION LIMIT ?'):
+            statements = self._of_many(table, query, names, length, limited)
+            found.append([row for rows in run(statements) for row in rows])
+        return self._snapshots(table, keys, length, found)
+
+    def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """The same after a change was refused: with ``SERIAL`` consistency, a statement for each feed."""
+        table = self.table
+        names = list(dict.fromkeys(keys))
+        found = []
+        for query, limited in self._queries(table, 'feed_id = ?', 'LIMIT ?'):
+            statements = [table.statement(query, key, *([length] if limited else [])) for key in names]
+            for statement in statements:
+                statement.consistency_level = ConsistencyLevel.SERIAL
+            found.append([row for rows in run(statements) for row in rows])
+        return self._snapshots(table, keys, length, found)
+
+    def _queries(self, table: Table, which: str, limit: str) -> list[tuple[str, bool]]:
+        """The groups; where there are marks, those; where there may be groups of 1.4.0, those.
+
+        :returns: with each query whether it takes a limit
+        """
+        if not self.holds_groups:
+            return [(f'SELECT {{columns}} FROM {{table}} WHERE {which} {limit}', True)]
+        version = ', {version}' if table.has_version else ''
+        queries = [(f'SELECT {{columns}}{version} FROM {{table}} WHERE {which} {limit}', True)]
+        marks = [name for name in LISTS if name in table.static]
+        if marks:
+            lists = ''.join(f', {{{name}}}' for name in marks)
+            queries.append((f'SELECT DISTINCT feed_id{version}{lists} FROM {{table}} WHERE {which}', False))
+        if table.is_legacy:
+            queries.append(
+                (f'SELECT {{columns}}{version} FROM {{table}} WHERE {which} AND activity_id < {_LEGACY}', False)
+            )
+        return queries
+
+    def _of_many(self, table: Table, query: str, keys: Iterable[str], length: int, limited: bool) -> Iterable[Any]:
+        """Statements that read up to ``length`` rows of each of many feeds."""
+        size = max(1, min(FEEDS_PER_QUERY, ROWS_PER_QUERY // length))
+        prepared = connection.prepare(table.sql(query))
+        names = {table.key(key): key for key in keys}
+        for group in by_replicas(table.keyspace, names):
+            for part in iter_parts(group, size):
+                feeds = [names[name] for name in part]
+                statement = OfSeveralFeeds(prepared).bind((feeds, length) if limited else (feeds,))
+                statement.route = part[0]
+                yield statement
+
+    def _snapshots(
+        self, table: Table, keys: Sequence[str], length: int, found: Sequence[list[dict[str, Any]]]
+    ) -> list[Snapshot]:
+        rows = _by_feed(found[0])
+        if not self.holds_groups:
+            return [Snapshot(key, _entries(table, rows.get(key, []))) for key in keys]
+        has_marks = any(name in table.static for name in LISTS)
+        statics = {row['feed_id']: row for row in found[1]} if has_marks else {}
+        legacy = _by_feed(found[-1]) if table.is_legacy else {}
+        snapshots = []
+        for key in keys:
+            of_feed = rows.get(key, [])
+            token = Token(of_feed[0].get('version') if of_feed else None)
+            if has_marks:
+                static = statics.get(key, {})
+                token.whole = static.get('version') == token.version
+                token.marks = {name: frozenset(static.get(name) or ()) for name in LISTS}
+            token.whole = token.whole and all(row.get('version') == token.version for row in legacy.get(key, ()))
+            entries = _entries(table, of_feed)
+            if key in legacy:
+                of_legacy = _entries(table, legacy[key])
+                token.legacy = [row for _, row in of_legacy]
+                every = dict(entries) | dict(of_legacy)
+                entries = sorted(every.items(), key=lambda entry: ids.group_order(entry[0]), reverse=True)[:length]
+            snapshots.append(Snapshot(key, entries, token))
+        return snapshots
+
+    def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """Each feed in one step, marks included: a conditional batch, or where nothing guards a plain one. One wave.
+
+        One wave more before it to trim, one after it for those that timed out.
+        """
+        elsewhere = [change for change in changes if self._keeps_elsewhere(change)]
+        if elsewhere:
+            others = [change for change in changes if not self._keeps_elsewhere(change)]
+            return self._apply_beside(elsewhere) + (self.apply_changes(others) if others else [])
+        table = self.table
+        guarded = self.guards(table)
+        torn = [change for change in changes if guarded and change.snapshot and not change.snapshot.token.whole]
+        changes = [change for change in changes if not any(change is other for other in torn)]
+        marks = self._marks_before(table, changes)
+        cuts = self._cuts(table, changes)
+        attempts = [
+            self._attempt(table, change, guarded, marks.get(id(change), {}), cuts.get(id(change))) for change in changes
+        ]
+        if not guarded:
+            run((attempt.statement for attempt in attempts), changes[0].key if len(changes) == 1 else None)
+            return torn
+        return torn + self._settle(table, attempts)
+
+    def _settle(self, table: Table, attempts: Sequence[_Attempt]) -> list[Change]:
+        """Send conditional batches; those that were refused."""
+        not_done = []
+        unknown = []
+        outcomes = run_conditional([attempt.statement for attempt in attempts])
+        for attempt, rows in zip(attempts, outcomes, strict=True):
+            if rows is None:
+                unknown.append(attempt)
+            # The driver may have sent it twice, when a connection broke: the second time finds what the first has done.
+            elif not rows[0]['[applied]'] and rows[0].get('version') != attempt.version:
+                not_done.append(attempt.change)
+        versions = self._versions(table, [attempt.change.key for attempt in unknown])
+        return not_done + [
+            attempt.change for attempt, version in zip(unknown, versions, strict=True) if version != attempt.version
+        ]
+
+    def _versions(self, table: Table, keys: Sequence[str]) -> list[int | None]:
+        """The versions as of now; whatever was under way is done, or never will be, when this is answered."""
+        statements = []
+        for key in keys:
+            statement = table.statement('SELECT DISTINCT feed_id, {version} FROM {table} WHERE feed_id = ?', key)
+            statement.consistency_level = ConsistencyLevel.SERIAL
+            statements.append(statement)
+        return [rows[0]['version'] if rows else None for rows in run(statements)]
+
+    def _attempt(
+        self, table: Table, change: Change, guarded: bool, marks: dict[str, frozenset[str]], cut: int | None
+    ) -> _Attempt:
+        key = change.key
+        name = table.key(key)
+        version = random.randint(1, _VERSIONS)
+        statements = []
+        size = 0
+        token = change.snapshot.token if change.snapshot is not None else None
+        if guarded and token is not None:
+            statements.append(table.statement(_GUARD, version, key, token.version))
+        elif guarded:
+            statements.append(table.statement(_ALWAYS, version, key))
+        gone = dict.fromkeys(ids.normalize_id(item) for item, _ in change.removed)
+        coming = {ids.normalize_id(item): instance for item, instance in change.added.items()}
+        for row in token.legacy if token is not None else ():
+            if row['activity_id'] not in gone:
+                moved = self._moved(key, row)
+                gone[row['activity_id']] = None
+                coming.setdefault(moved.activity_id, moved)
+        if cut is not None:
+            coming = {item: instance for item, instance in coming.items() if item >= cut}
+        for item, instance in coming.items():
+            row = table.encode(instance, replaces=item in gone)
+            statements.append(table.insert(name, row))
+            size += row.bytes
+        # What goes and comes at once would go: a deletion wins against a row of the same moment.
+        statements += [table.statement(_DELETE_ROW, key, item) for item in gone if item not in coming]
+        if cut is not None:
+            statements.append(table.statement(_DELETE_OLDER, key, cut))
+        statements += self._mark_statements(table, change, marks)
+        if size > MAX_CHANGE_BYTES:
+            raise refused(
+                f'a change of {size} bytes is too large, {MAX_CHANGE_BYTES} is the most that is written in one step',
+                key,
+            )
+        return _Attempt(change, conditional(statements) if guarded else unlogged(statements), version)
+
+    def _moved(self, key: str, row: dict[str, Any]) -> Any:
+        """A row of 1.4.0 as it is written under an id of ours."""
+        new_id = int(ids.group_id(row['group'], row['updated_at']))
+        try:
+            group = self.load(key, row['activity_id'], row)
+            group._stored_id = None
+            instance = self.serialize_activity(group)
+        except SerializationException:
+            # What can't be read stays as it is, and is told of when it is read.
+            instance = self.model()
+        for attribute, value in row.items():
+            if instance._values[attribute].value is None:
+                setattr(instance, attribute, value)
+        instance.activity_id = new_id
+        return instance
+
+    def _cuts(self, table: Table, changes: Sequence[Change]) -> dict[int, int]:
+        """Where to cut the feeds that are to be trimmed: id of the change -> the lowest id that stays."""
+        trimmed = [change for change in changes if change.trim_length is not None]
+        if not trimmed:
+            return {}
+        statements = [
+            table.statement(_NEWEST_IDS, change.key, (change.trim_length or 0) + len(change.removed) + 1)
+            for change in trimmed
+        ]
+        cuts = {}
+        for change, rows in zip(trimmed, run(statements), strict=True):
+            length = change.trim_length or 0
+            there = {row['activity_id'] for row in rows if row['activity_id'] is not None}
+            for row in change.snapshot.token.legacy if change.snapshot is not None else ():
+                there.discard(row['activity_id'])
+                there.add(int(ids.group_id(row['group'], row['updated_at'])))
+            there -= {ids.normalize_id(item) for item, _ in change.removed}
+            there |= {ids.normalize_id(item) for item in change.added}
+            if len(there) > length:
+                cuts[id(change)] = sorted(there, reverse=True)[length - 1]
+        return cuts
+
+    # marks
+
+    def _keeps_elsewhere(self, change: Change) -> bool:
+        lists: Any = change.lists
+        if lists is None or not change.marks:
+            return False
+        storage = getattr(lists, 'timeline_storage', None)
+        return not (isinstance(storage, GroupStorage) and storage.model is self.model)
+
+    def _apply_beside(self, changes: Sequence[Change]) -> list[Change]:
+        """Marks that are kept elsewhere: an order in which a crash leaves a group marked, never silently unmarked."""
+        not_done = []
+        for change in changes:
+            lists, marks = change.lists, change.marks
+            change.mark_new()
+            change.lists, change.marks = None, {}
+            refused_ = self.apply_changes([change])
+            change.lists, change.marks = lists, marks
+            if refused_:
+                not_done.append(change)
+            else:
+                change.unmark_old()
+        return not_done
+
+    def _marks_before(self, table: Table, changes: Sequence[Change]) -> dict[int, dict[str, frozenset[str]]]:
+        """The marks that changes start from: id of the change -> list's name -> ids."""
+        known = {}
+        unknown = []
+        for change in changes:
+            if change.marks:
+                if change.snapshot is not None:
+                    known[id(change)] = change.snapshot.token.marks
+                else:
+                    unknown.append(change)
+        for change, (_, marks) in zip(unknown, self.read_marks([change.key for change in unknown]), strict=True):
+            known[id(change)] = marks
+        return known
+
+    def _mark_statements(self, table: Table, change: Change, marks: dict[str, frozenset[str]]) -> list[Any]:
+        statements: list[Any] = []
+        for name, of_list in change.marks.items():
+            before = marks.get(name, frozenset())
+            after = _marked(before, of_list, change.lists.max_length if change.lists is not None else None)
+            statements += self._from_to(table, change.key, name, before, after)
+        return statements
+
+    def _from_to(self, table: Table, key: str, name: str, before: frozenset[str], after: frozenset[str]) -> list[Any]:
+        if name not in table.static:
+            raise refused(f'the table {table.name} has no column {name}: Undefined column', key)
+        statements = []
+        for sign, items in (('+', after - before), ('-', before - after)):
+            if items:
+                query = f'UPDATE {{table}} SET {{{name}}} = {{{name}}} {sign} ? WHERE feed_id = ?'
+                statements.append(table.statement(query, set(items), key))
+        return statements
+
+    def read_marks(
+        self, keys: Sequence[str], latest: bool = False
+    ) -> list[tuple[int | None, dict[str, frozenset[str]]]]:
+        """For each feed its version and its marks: list's name -> ids. One wave."""
+        if not keys:
+            return []
+        table = self.table
+        missing = [name for name in LISTS if name not in table.static]
+        if missing:
+            raise refused(
+                f'Undefined column name {missing[0]} in table {table.name}', keys[0] if len(keys) == 1 else None
+            )
+        version = ', {version}' if table.has_version else ''
+        lists = ''.join(f', {{{name}}}' for name in LISTS)
+        query = f'SELECT DISTINCT feed_id{version}{lists} FROM {{table}} WHERE feed_id = ?'
+        statements = []
+        for key in keys:
+            table.key(key)
+            statement = table.statement(query, key)
+            if latest:
+                statement.consistency_level = ConsistencyLevel.SERIAL
+            statements.append(statement)
+        found = []
+        for rows in run(statements, keys[0] if len(keys) == 1 else None):
+            row = rows[0] if rows else {}
+            found.append((row.get('version'), {name: frozenset(row.get(name) or ()) for name in LISTS}))
+        return found
+
+    def add_marks(self, key: str, added: dict[str, list[str]], max_length: int | None) -> None:
+        """Add to the marks of a feed (list's name -> ids) in one step, and keep the highest ``max_length`` of each."""
+        table = self.table
+        guarded = self.guards(table)
+        for attempt in range(ATTEMPTS):
+            [(version, before)] = self.read_marks([key], latest=attempt > 0)
+            statements: list[Any] = []
+            for name, items in added.items():
+                changes = [MarkChange((), item, renew=True) for item in items]
+                after = _marked(before[name], changes, max_length)
+                statements += self._from_to(table, key, name, before[name], after)
+            if not guarded:
+                run([unlogged(statements)] if statements else [], key)
+                return
+            new = random.randint(1, _VERSIONS)
+            guard = table.statement(_GUARD, new, key, version)
+            if not self._settle(table, [_Attempt(Change(key), conditional([guard, *statements]), new)]):
+                return
+            _wait(attempt)
+        raise _conflict(key)
+
+    def remove_marks(self, key: str, removed: dict[str, list[str]]) -> None:
+        """Take ids out of the marks of a feed (list's name -> ids) in one step."""
+        table = self.table
+        statements = []
+        for name, items in removed.items():
+            statements += self._from_to(table, key, name, frozenset(items), frozenset())
+        self._write_marks(table, key, statements)
+
+    def clear_marks(self, key: str, names: Sequence[str]) -> None:
+        """Empty lists of marks of a feed in one step."""
+        table = self.table
+        statements = [table.statement(f'DELETE {{{name}}} FROM {{table}} WHERE feed_id = ?', key) for name in names]
+        self._write_marks(table, key, statements)
+
+    def _write_marks(self, table: Table, key: str, statements: Sequence[Any]) -> None:
+        if not self.guards(table):
+            run([unlogged(statements)], key)
+            return
+        for attempt in range(ATTEMPTS):
+            version = table.statement(_ALWAYS, random.randint(1, _VERSIONS), key)
+            [rows] = run_conditional([conditional([version, *statements])])
+            if rows is not None and rows[0]['[applied]']:
+                return
+            _wait(attempt)
+        raise _conflict(key)
+
+    # changes that don't depend on what is there
+
+    def change_groups(self, changes: Sequence[Change]) -> None:
+        """Make changes that depend on nothing, in order with those that do."""
+        for part in iter_parts(changes, CHANGES_AT_A_TIME):
+            pending: Sequence[Change] = part
+            for attempt in range(ATTEMPTS):
+                read = self.read_newest if attempt == 0 else self.read_latest
+                for change, snapshot in zip(pending, read([change.key for change in pending], 1), strict=True):
+                    change.snapshot = snapshot
+                pending = self.apply_changes(pending)
+                if not pending:
+                    break
+                _wait(attempt)
+            else:
+                raise _conflict(pending[0].key)
+
+    def delete_group_feed(self, table: Table, key: str) -> None:
+        """Delete a feed, marks and version included, in order with the guarded changes."""
+        for attempt in range(ATTEMPTS):
+            statements = [table.statement(_DELETE_VERSION, key), table.statement(_DELETE_FEED, key)]
+            [rows] = run_conditional([conditional(statements)])
+            if rows is not None and rows[0]['[applied]']:
+                return
+            _wait(attempt)
+        raise _conflict(key)
+
+
+def _by_feed(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row['feed_id'], []).append(row)
+    return found
+
+
+def _entries(table: Table, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, Any]]:
+    entries = []
+    for row in table.rows(rows):
+        row.pop('version', None)
+        entries.append((row['activity_id'], row))
+    return entries
+
+
+def _marked(before: frozenset[str], changes: Iterable[MarkChange], max_length: int | None) -> frozenset[str]:
+    """The ids in a list after changes; of too many, the highest."""
+    after = set(before)
+    new = set()
+    for change in changes:
+        was = not before.isdisjoint(change.old_ids)
+        after.difference_update(change.old_ids)
+        if change.new_id is not None and (change.renew or was):
+            new.add(change.new_id)
+    after |= new
+    if max_length is not None and len(after) > max_length:
+        after = set(sorted(after, key=ids.group_order, reverse=True)[:max_length])
+    return frozenset(after)
+
+
+def _wait(attempt: int) -> None:
+    # Of the writers that met, one got through: the others wait for a random while, longer each time.
+    time.sleep(random.random() * min(LONGEST_WAIT, 0.001 * 2 ** min(attempt, 10)))
+
+
+def _conflict(key: str) -> UpdateConflictError:
+    return UpdateConflictError(
+        f'feed {key!r}: other writers changed it during each of {ATTEMPTS} attempts; run the same work again'
+    )
