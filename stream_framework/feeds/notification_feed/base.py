@@ -176,8 +176,8 @@ class BaseNotificationFeed(AggregatedFeed):
         change.marks = {name: list(marks) for name in names}
 
     def _in_every_spelling(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
-        # A group of ours may be marked under the bare whole second by which 1.4.0 named groups. Only such a bare one, if
-        # it was given, also means ours of that moment; which those are, the lists say.
+        # A group of ours may be marked under the bare whole second by which 1.4.0 named groups. Only such a bare one,
+        # if it was given, also means ours of that moment; which those are, the lists say.
         spelled = {name: [one for item in items for one in _spellings(item)] for name, items in lists.items()}
         bare = {item for items in lists.values() for item in items if len(item) == 13 and item.endswith('000')}
         if not bare:
