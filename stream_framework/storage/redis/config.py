@@ -9,8 +9,7 @@ Every entry of the setting takes one of these forms:
 ``{'url': 'rediss://user:secret@example.com/0'}``     the same as an address; what the address says goes first
 ``{'unix_socket_path': '/run/redis.sock'}``           a server on this machine
 ``{'host': ..., 'port': ..., 'cluster': True}``       a Redis Cluster, by any of its nodes (or ``startup_nodes``)
-``{'sentinels': [('one', 26379)],                     the primary of ``service_name``, which Sentinels find
-'service_name': 'mymaster'}``
+``{'sentinels': [...], 'service_name': 'mymaster'}``  the primary of that name, which Sentinels find
 ``{'client': client}``                                a ready client of redis-py, plain or cluster
 ====================================================  ==============================================================
 

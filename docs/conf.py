@@ -1,0 +1,31 @@
+"""How the documentation is built: ``make docs``."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from stream_framework import __version__  # noqa: E402
+
+project = 'Stream Framework'
+author = 'Stream Framework contributors'
+copyright = '2026, Stream Framework contributors'  # noqa: A001
+version = release = __version__
+
+extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode']
+exclude_patterns = ['_build']
+html_theme = 'alabaster'
+html_theme_options = {
+    'description': 'News feeds, activity streams and notifications',
+    'fixed_sidebar': True,
+    'page_width': '1040px',
+}
+html_sidebars = {'**': ['about.html', 'searchfield.html', 'navigation.html']}
+
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'signature'
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+# The reference links what it documents; not everything that a signature names is part of it.
+nitpicky = False
