@@ -7,11 +7,11 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from stream_framework import __version__  # noqa: E402
+from stream_framework import __version__
 
 project = 'Stream Framework'
 author = 'Stream Framework contributors'
-copyright = '2026, Stream Framework contributors'  # noqa: A001
+copyright = '2026, Stream Framework contributors'
 version = release = __version__
 
 extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode']
