@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+import weakref
 from typing import Any
 
 from stream_framework import settings
 from stream_framework.feeds.base import BaseFeed
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
-from stream_framework.storage.cassandra import models
+from stream_framework.storage.cassandra import models, schema
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
@@ -27,6 +29,7 @@ class CassandraTableMixin:
     @classmethod
     def get_timeline_storage_options(cls) -> dict[str, Any]:
         """The keywords that the timeline storage is made with."""
+        _check_first_use(cls)
         options = super().get_timeline_storage_options()  # type: ignore[misc]
         options['hosts'] = settings.STREAM_CASSANDRA_HOSTS
         options.update(cls._table_options())
@@ -50,3 +53,20 @@ class CassandraFeed(CassandraTableMixin, BaseFeed):
     timeline_serializer = CassandraActivitySerializer
     filtering_supported = True
     ordering_supported = True
+
+
+# The classes that were used, by the table and by what their keys look like.
+_used: dict[tuple[str, str], weakref.WeakSet[Any]] = {}
+
+
+def _check_first_use(feed_class: Any) -> None:
+    """Say so if another class that is in use writes the same keys into the same table."""
+    kind = (feed_class.timeline_cf_name, feed_class.key_format)
+    classes = _used.setdefault(kind, weakref.WeakSet())
+    if feed_class in classes:
+        return
+    for other in list(classes):
+        # The same name once more is the same class, defined again.
+        if schema.share_keys(feed_class, other) and feed_class.__qualname__ != other.__qualname__:
+            warnings.warn(schema.clash(other, feed_class), RuntimeWarning, stacklevel=3)
+    classes.add(feed_class)

@@ -1,0 +1,226 @@
+"""What tables feed classes need, and :func:`sync`, which creates what is missing and never drops anything.
+
+>>> from stream_framework.storage.cassandra import schema
+>>> schema.sync('myapp.feeds', replication_factor=3)  # doctest: +SKIP
+['CREATE KEYSPACE IF NOT EXISTS ...', 'CREATE TABLE IF NOT EXISTS ...']
+
+From the command line: ``python -m stream_framework.storage.cassandra sync myapp.feeds --dry-run``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.exceptions import ConfigurationError
+from stream_framework.storage.cassandra import connection, marks
+from stream_framework.storage.cassandra.driver import SimpleStatement
+from stream_framework.storage.cassandra.errors import translated
+from stream_framework.storage.cassandra.statements import run
+from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
+
+#: How new tables are made. A feed's partition is written to for as long as it lives and read from its newest end:
+#: levels keep it in few files, and drop early what was trimmed. Deleted rows are remembered for three days, within
+#: which every node has to be repaired; the fewer of them there are, the faster are reads.
+TABLE_OPTIONS = "compaction = {'class': 'LeveledCompactionStrategy'} AND gc_grace_seconds = 259200"
+
+#: How many replicas a new keyspace has, where there are as many nodes.
+REPLICATION_FACTOR = 3
+
+
+def sync(
+    *targets: Any,
+    keyspace: str | None = None,
+    replication: str | dict[str, Any] | None = None,
+    replication_factor: int | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], Any] | None = None,
+) -> list[str]:
+    """Create the keyspace and the tables of feed classes where they are missing, and add the columns that old tables
+    lack. Nothing is ever dropped or altered; doing it again does nothing.
+
+    :param targets: import paths of modules, modules, feed classes, managers
+    :param keyspace: instead of ``STREAM_DEFAULT_KEYSPACE``
+    :param replication: how a keyspace that is missing is replicated, as a dict or in CQL
+    :param replication_factor: the same in short: so many replicas in each data center; default 3, or as many as there
+        are nodes
+    :param dry_run: only tell
+    :param say: called with each line of what is done, and of what can't be
+    :returns: the statements
+    :raises ConfigurationError: where two of the classes would write the same keys into one table
+    :raises StorageError: for what the server refuses
+    """
+    say = say or (lambda line: None)
+    feed_classes = find_feed_classes(targets)
+    check_keys(feed_classes)
+    keyspace = keyspace or settings.STREAM_DEFAULT_KEYSPACE
+    cluster = connection.get_session().cluster
+    with translated():
+        cluster.refresh_schema_metadata()
+    statements = []
+    if keyspace not in cluster.metadata.keyspaces:
+        nodes = len(cluster.metadata.all_hosts())
+        factor = replication_factor or min(REPLICATION_FACTOR, nodes)
+        statements.append(_create_keyspace(keyspace, replication, factor))
+    for name, models in _tables(feed_classes, keyspace).items():
+        statements += _table_statements(cluster, name, models, say)
+    if _found(cluster, (keyspace, marks.TABLE)) is None:
+        statements.append(marks.create_query(keyspace))
+    for statement in statements:
+        say(f'{statement};')
+        if not dry_run:
+            run([SimpleStatement(statement)])
+    if not statements:
+        say(f'-- keyspace {keyspace}: everything is there')
+    return statements
+
+
+def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
+    """The feed classes on Cassandra among, or in, modules, feed classes and managers.
+
+    Of a module: those that are defined in it, or below it, and those that its managers name.
+
+    :raises ConfigurationError: for a module without any, or one that can't be imported
+    """
+    found: dict[Any, None] = {}
+    for target in targets:
+        classes = _in_target(target)
+        if not classes:
+            raise ConfigurationError(
+                f'{target!r} has no feed class on Cassandra: name a module that defines some, derived from '
+                'CassandraFeed, CassandraAggregatedFeed or CassandraNotificationFeed'
+            )
+        found.update(dict.fromkeys(classes))
+    return list(found)
+
+
+def _in_target(target: Any) -> list[Any]:
+    if isinstance(target, str):
+        try:
+            target = importlib.import_module(target)
+        except ImportError as error:
+            raise ConfigurationError(f'{target} can not be imported: {error}') from error
+    if not isinstance(target, types.ModuleType):
+        return _in_class(target if isinstance(target, type) else type(target))
+    name = target.__name__
+    classes = []
+    for value in vars(target).values():
+        if isinstance(value, type) and (value.__module__ == name or value.__module__.startswith(f'{name}.')):
+            classes += _in_class(value)
+    return classes
+
+
+def _in_class(value: type) -> list[Any]:
+    if hasattr(value, 'timeline_storage_class'):
+        named: list[Any] = [value]
+    else:
+        # A manager; it need not derive from the library's.
+        of_manager = getattr(value, 'feed_classes', None)
+        named = [*of_manager.values()] if isinstance(of_manager, dict) else []
+        named.append(getattr(value, 'user_feed_class', None))
+    return [feed_class for feed_class in named if _is_on_cassandra(feed_class)]
+
+
+def _is_on_cassandra(value: Any) -> bool:
+    # Told by what it has: feeds are built on storages, not the other way round.
+    storage = getattr(value, 'timeline_storage_class', None)
+    return isinstance(value, type) and isinstance(storage, type) and issubclass(storage, CassandraTimelineStorage)
+
+
+def check_keys(feed_classes: Iterable[Any]) -> None:
+    """Refuse classes that would write the same keys into one table.
+
+    :raises ConfigurationError: naming two of them
+    """
+    for one, other in itertools.combinations(feed_classes, 2):
+        if share_keys(one, other):
+            raise ConfigurationError(clash(one, other))
+
+
+def share_keys(one: Any, other: Any) -> bool:
+    """Whether two feed classes write the same keys into one table; a class and one derived from it are meant to."""
+    return (
+        one.timeline_cf_name == other.timeline_cf_name
+        and _sample(one) == _sample(other)
+        and getattr(one.timeline_model, '__keyspace__', None) == getattr(other.timeline_model, '__keyspace__', None)
+        and not issubclass(one, other)
+        and not issubclass(other, one)
+    )
+
+
+def clash(one: Any, other: Any) -> str:
+    """What is wrong with two classes that share keys."""
+    return (
+        f'{_path(one)} and {_path(other)} both write keys {one.key_format!r} into the table '
+        f'{one.timeline_cf_name!r}, so they would overwrite each other: give one of them another key_format or '
+        'timeline_cf_name'
+    )
+
+
+def _sample(feed_class: Any) -> str:
+    return feed_class.key_format % {'user_id': 7}
+
+
+def _path(feed_class: Any) -> str:
+    return f'{feed_class.__module__}.{feed_class.__qualname__}'
+
+
+def _tables(feed_classes: Iterable[Any], keyspace: str) -> dict[tuple[str, str], list[Any]]:
+    """Keyspace and table -> the models of those who share it."""
+    tables: dict[tuple[str, str], list[Any]] = {}
+    for feed_class in feed_classes:
+        model = feed_class.get_timeline_storage().model
+        name = (model.__keyspace__ or keyspace, model._raw_column_family_name())
+        tables.setdefault(name, []).append(model)
+    return tables
+
+
+def _create_keyspace(keyspace: str, replication: str | dict[str, Any] | None, factor: int) -> str:
+    if replication is None:
+        replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': factor}
+    if not isinstance(replication, str):
+        items = ', '.join(f"'{name}': '{value}'" for name, value in replication.items())
+        replication = f'{{{items}}}'
+    return f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replication}'
+
+
+def _found(cluster: Any, name: tuple[str, str]) -> Any:
+    keyspace = cluster.metadata.keyspaces.get(name[0])
+    return None if keyspace is None else keyspace.tables.get(name[1])
+
+
+def _table_statements(cluster: Any, name: tuple[str, str], models: list[Any], say: Callable[[str], Any]) -> list[str]:
+    quoted = f'"{name[0]}"."{name[1]}"'
+    columns = {column.db_field_name: column for model in models for column in model._columns.values()}
+    existing = _found(cluster, name)
+    if existing is None:
+        return [_create_table(quoted, models[0], columns)]
+    statements = []
+    for column_name, column in columns.items():
+        there = existing.columns.get(column_name)
+        if there is None:
+            statements.append(f'ALTER TABLE {quoted} ADD {_definition(column)}')
+        elif there.cql_type != column.db_type:
+            say(
+                f'-- {quoted}: {column_name} is {there.cql_type}, not {column.db_type}, and stays so: what does not '
+                'fit is refused; another timeline_cf_name gets a new table'
+            )
+    return statements
+
+
+def _create_table(quoted: str, model: Any, columns: dict[str, Any]) -> str:
+    partition = ', '.join(f'"{column.db_field_name}"' for column in model._partition_keys.values())
+    clustering = list(model._clustering_keys.values())
+    keys = ''.join(f', "{column.db_field_name}"' for column in clustering)
+    order = ', '.join(f'"{column.db_field_name}" {(column.clustering_order or "asc").upper()}' for column in clustering)
+    definitions = ', '.join(_definition(column) for column in columns.values())
+    options = f'CLUSTERING ORDER BY ({order}) AND {TABLE_OPTIONS}' if order else TABLE_OPTIONS
+    return f'CREATE TABLE IF NOT EXISTS {quoted} ({definitions}, PRIMARY KEY (({partition}){keys})) WITH {options}'
+
+
+def _definition(column: Any) -> str:
+    return f'"{column.db_field_name}" {column.db_type}{" static" if column.static else ""}'
