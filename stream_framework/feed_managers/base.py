@@ -17,9 +17,11 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
-from stream_framework import tasks
+from kombu.exceptions import EncodeError
+
+from stream_framework import messages, tasks
 from stream_framework.activity import Activity, AggregatedActivity
-from stream_framework.exceptions import NotDefinedError, UpdateConflictError
+from stream_framework.exceptions import MessageError, NotDefinedError, UpdateConflictError
 from stream_framework.feeds.base import BaseFeed, UserBaseFeed
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
@@ -219,20 +221,28 @@ class Manager:
         """Publish one task for each ``fanout_chunk_size`` followers.
 
         :returns: what publishing each of them returned
+        :raises MessageError: for what can't travel in a task message, with the remedy
         """
         task = self.get_fanout_task(fanout_priority, feed_class=feed_class)
         if not task:
             return []
-        return [
-            task.delay(
-                feed_manager=self,
-                feed_class=feed_class,
-                user_ids=list(user_ids),
-                operation=operation,
-                operation_kwargs=operation_kwargs,
-            )
-            for user_ids in chunks(follower_ids, self.fanout_chunk_size)
-        ]
+        operation_kwargs = messages.prepare(operation_kwargs)
+        try:
+            return [
+                task.delay(
+                    feed_manager=self,
+                    feed_class=feed_class,
+                    user_ids=list(user_ids),
+                    operation=operation,
+                    operation_kwargs=operation_kwargs,
+                )
+                for user_ids in chunks(follower_ids, self.fanout_chunk_size)
+            ]
+        except EncodeError as error:
+            raise MessageError(
+                f'{task!r} can not be published ({error}): declare a fan-out task of your own with '
+                '@shared_task(base=stream_framework.tasks.StreamTask), or have Celery send pickles'
+            ) from error
 
     def fanout(
         self, user_ids: Iterable[Any], feed_class: Any, operation: Callable[..., Any], operation_kwargs: Any
@@ -286,7 +296,7 @@ class Manager:
         return {'turn_marks': (self._activity_marks(storage, activities), 'added', self.operation_ttl)}
 
     def _fan_out(self, user_id: Any, operation: Callable[..., Any], parts: list[list[Activity]]) -> None:
-        kwargs = [{'activities': part, 'trim': True} for part in parts]
+        kwargs = [messages.prepare({'activities': part, 'trim': True}) for part in parts]
         for priority, follower_ids in self.get_user_follower_ids(user_id=user_id).items():
             for some_ids in self._pieces(follower_ids):
                 for operation_kwargs in kwargs:

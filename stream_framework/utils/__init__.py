@@ -159,12 +159,17 @@ def get_class_from_string(path: str, default: Any = None) -> Any:
 
     :param path: ``'package.module.Name'``
     :param default: returned, if given, where there is no such thing
-    :raises ImportError, AttributeError: where there is no such thing, and no default
+    :raises ImportError: where there is no such thing, and no default
+
+    >>> get_class_from_string('collections.OrderedDict')
+    <class 'collections.OrderedDict'>
     """
     module, _, name = path.rpartition('.')
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, ValueError) as error:
         if default is not None:
             return default
-        raise
+        raise ImportError(
+            f"{path!r} names nothing that can be imported ({error}): give 'package.module.Name'"
+        ) from error

@@ -8,8 +8,9 @@ from stream_framework import settings
 from stream_framework.utils import get_class_from_string
 from stream_framework.verbs import base
 
+_STOCK: tuple[type[base.Verb], ...] = (base.Follow, base.Comment, base.Love, base.Add)
 #: Id -> verb.
-VERB_DICT: dict[int, type[base.Verb]] = {}
+VERB_DICT: dict[int, type[base.Verb]] = {verb.id: verb for verb in _STOCK}
 _other_storages: dict[str, Any] = {}
 
 
@@ -19,7 +20,10 @@ def get_verb_storage() -> Any:
     if path == 'in-memory':
         return VERB_DICT
     if path not in _other_storages:
-        _other_storages[path] = get_class_from_string(path)()
+        storage = _other_storages[path] = get_class_from_string(path)()
+        for verb in _STOCK:
+            if verb.id not in storage:
+                storage[verb.id] = verb
     return _other_storages[path]
 
 
@@ -56,8 +60,5 @@ def get_verb_by_id(verb_id: int) -> type[base.Verb]:
             'activities are read'
         ) from error
 
-
-for _verb in (base.Follow, base.Comment, base.Love, base.Add):
-    VERB_DICT[_verb.id] = _verb
 
 Follow, Comment, Love, Add = base.Follow, base.Comment, base.Love, base.Add
