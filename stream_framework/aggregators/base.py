@@ -99,7 +99,15 @@ class BaseAggregator:
     def get_group(self, activity: Activity) -> Any:
         """The name of the group that an activity belongs to; subclasses define it.
 
-        Activities of one name end in one group. What isn't a str is made one, since a str is what is stored.
+        Activities of one name end in one group. What isn't a str is made one, since a str is what is stored. ``;`` and
+        ``,`` are reserved.
+
+        >>> class ByObject(RecentRankMixin, BaseAggregator):
+        ...     def get_group(self, activity):
+        ...         return f'{activity.verb.id}-{activity.object_id}'
+        >>> from stream_framework.verbs import Love
+        >>> ByObject().get_group(Activity(1, Love, 42))
+        '3-42'
         """
         raise NotDefinedError(f'{type(self).__name__} must define get_group(activity)')
 

@@ -42,12 +42,18 @@ class FanoutPriority:
 
 
 def add_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
-    """What a fan-out of new activities does with each feed."""
+    """What a fan-out of new activities does with each feed.
+
+    :param feed: a feed of a follower
+    :param activities: a list of activities
+    :param trim: whether the feed may be trimmed
+    :param batch_interface: the batch of all feeds of the fan-out
+    """
     feed.add_many(activities, batch_interface=batch_interface, trim=trim)
 
 
 def remove_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
-    """What a fan-out of removed activities does with each feed."""
+    """What a fan-out of removed activities does with each feed; parameters as of :func:`add_operation`."""
     feed.remove_many(activities, batch_interface=batch_interface, trim=trim)
 
 
@@ -105,7 +111,13 @@ class Manager:
     def add_user_activity(self, user_id: Any, activity: Activity) -> None:
         """Store what a user did: in the activity storage, in the user feed, and in the feeds of all followers.
 
-        Returns when the tasks are published; writing the followers' feeds is theirs.
+        Returns when the tasks are published; writing the followers' feeds is theirs. Adding again what is there already
+        changes nothing.
+
+        :param user_id: whose user feed gets it, and whose followers: usually ``activity.actor_id``
+        :param activity: an instance of the ``activity_class`` of the feeds
+        :raises MessageError: for what can't travel in a task message
+        :raises StorageError: for what the server refuses
         """
         # By the methods for one activity, which applications override.
         self.user_feed_class.insert_activity(activity, **self._turned_marks([activity]))
@@ -119,7 +131,10 @@ class Manager:
     def remove_user_activity(self, user_id: Any, activity: Activity) -> None:
         """Take back what a user did: from the user feed, and from the feeds of all followers.
 
-        The activity storage is left alone.
+        The activity storage is left alone: other feeds may refer to the activity. What was added and then removed ends
+        removed, in whatever order workers run the tasks.
+
+        :param activity: the activity, or an equal one: what counts is its ``serialization_id``
         """
         storage = self.user_feed_class.get_activity_storage()
         if storage is not None and storage.supports_marks:
@@ -133,6 +148,8 @@ class Manager:
         """Store activities anew, under the ids that they have; feeds that refer to them show the new state.
 
         Feeds that hold whole activities (notification feeds, everything on Cassandra) keep what they were given.
+
+        :param activities: with the time, object and verb that they had, since ids are made of those
         """
         self.user_feed_class.insert_activities(list(activities))
 
@@ -153,8 +170,12 @@ class Manager:
         self.follow_many_users(user_id, [target_user_id], async_)
 
     def follow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
-        """Copy the newest activities of those who are followed into a user's feeds.
+        """Copy the newest ``follow_activity_limit`` activities of each of those who are followed into a user's feeds.
 
+        Who follows whom is kept by the application: change that first, then call this.
+
+        :param user_id: who follows
+        :param target_ids: who is followed
         :param async_: through Celery, or at once
         """
         target_ids = list(target_ids)
@@ -171,8 +192,12 @@ class Manager:
         self.unfollow_many_users(user_id, [target_user_id], async_)
 
     def unfollow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
-        """Remove what these users did from a user's feeds.
+        """Remove what these users did from a user's feeds: activities whose ``actor_id`` is among them.
 
+        Reads the user's feeds from end to end.
+
+        :param user_id: who stops following
+        :param target_ids: who is no longer followed
         :param async_: through Celery, or at once
         """
         target_ids = list(target_ids)
@@ -185,7 +210,10 @@ class Manager:
             tasks.unfollow_many(self, user_id, target_ids)
 
     def follow_feed(self, feed: Any, source_feed: Any) -> Any:
-        """Copy the newest ``follow_activity_limit`` activities of one feed into another."""
+        """Copy the newest ``follow_activity_limit`` activities of one feed into another.
+
+        :returns: the activities
+        """
         activities = source_feed[: self.follow_activity_limit]
         if activities:
             with feed.get_timeline_batch_interface() as batch_interface:
@@ -207,7 +235,11 @@ class Manager:
         self._reconcile_follows(user_id, list(source_ids), 'unfollowed', self.follow_activity_limit)
 
     def get_fanout_task(self, priority: Any = None, feed_class: Any = None) -> Any:
-        """The task that fans out with this priority; falsy for none."""
+        """The task that fans out with this priority; falsy for none, then nothing is fanned out.
+
+        :param priority: a :class:`FanoutPriority`, or ``None``
+        :param feed_class: which feeds are to be written; for applications that override this
+        """
         return self.priority_fanout_task.get(priority, tasks.fanout_operation)
 
     def create_fanout_tasks(
@@ -220,6 +252,12 @@ class Manager:
     ) -> list[Any]:
         """Publish one task for each ``fanout_chunk_size`` followers.
 
+        :param follower_ids: any iterable; an iterator is read as far as needed
+        :param feed_class: the class of the feeds that are written
+        :param operation: :func:`add_operation`, :func:`remove_operation`, or a function of yours, at the top of a
+            module; called with each feed and ``operation_kwargs``
+        :param operation_kwargs: what it is called with besides: activities, and what JSON can hold
+        :param fanout_priority: which of ``priority_fanout_task``
         :returns: what publishing each of them returned
         :raises MessageError: for what can't travel in a task message, with the remedy
         """

@@ -187,25 +187,31 @@ class BaseFeed:
         return removed
 
     def on_update_feed(self, new: Any, deleted: Any) -> None:
-        """Called after each write with what came and what went; a hook for subclasses."""
+        """Called after each write with what came and what went; a hook for subclasses, which does nothing here.
+
+        :param new: a list of activities (of groups, in aggregated feeds)
+        :param deleted: a list of what was given to be removed (of groups, in aggregated feeds)
+        """
 
     def trim(self, length: int | None = None) -> Any:
         """Keep the newest ``length``; ``None`` or 0 means ``max_length``."""
         return self.timeline_storage.trim(self.key, length or self.max_length)
 
     def count(self) -> int:
-        """How many entries the timeline has, filters aside."""
+        """How many entries the timeline has, filters aside. One round trip; on Cassandra the server reads them all."""
         return self.timeline_storage.count(self.key)
 
     def __len__(self) -> int:
         return self.count()
 
     def delete(self) -> Any:
-        """Delete the feed; activities stay in the activity storage."""
+        """Delete the feed; activities stay in the activity storage. One round trip."""
         return self.timeline_storage.delete(self.key)
 
     def index_of(self, activity_or_id: Any) -> int:
-        """The position of an activity, 0 for the newest.
+        """The position of an activity, given itself or by its id: 0 for the newest.
+
+        On Redis it costs a search in the sorted set; on Cassandra reading the ids down to it.
 
         :raises ValueError: if it isn't there
         """

@@ -23,6 +23,8 @@ _MISSING = object()
 def chunks(iterable: Iterable[Any], n: int = 10000) -> Iterator[tuple[Any, ...]]:
     """The items in tuples of ``n``, the last one perhaps shorter; an iterator is read as far as needed.
 
+    :raises ValueError: for ``n`` below 1
+
     >>> list(chunks(range(5), 2))
     [(0, 1), (2, 3), (4,)]
     """
@@ -34,12 +36,20 @@ def chunks(iterable: Iterable[Any], n: int = 10000) -> Iterator[tuple[Any, ...]]
 
 
 def datetime_to_epoch(dt: datetime.datetime) -> float:
-    """Seconds since 1970 of a naive UTC datetime."""
+    """Seconds since 1970 of a naive UTC datetime.
+
+    >>> datetime_to_epoch(datetime.datetime(2013, 7, 8, 6, 59, 15))
+    1373266755.0
+    """
     return (dt - _EPOCH).total_seconds()
 
 
 def epoch_to_datetime(seconds: float) -> datetime.datetime:
-    """The naive UTC datetime of seconds since 1970."""
+    """The naive UTC datetime of seconds since 1970.
+
+    >>> epoch_to_datetime(1373266755.5)
+    datetime.datetime(2013, 7, 8, 6, 59, 15, 500000)
+    """
     return _EPOCH + datetime.timedelta(seconds=float(seconds))
 
 
@@ -58,7 +68,11 @@ def make_list_unique(sequence: Iterable[Any], marker_function: Callable[[Any], A
 
 
 def warn_on_error(f: Callable[..., Any], exceptions: Any) -> Callable[..., Any]:
-    """``f``, whose exceptions of these classes are logged as warnings instead of raised."""
+    """``f``, whose exceptions of these classes are logged as warnings, with the traceback, instead of raised.
+
+    :param exceptions: a class or a tuple of classes
+    :returns: a function that returns what ``f`` does, or ``None`` where that has raised one of them
+    """
 
     @functools.wraps(f)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -106,7 +120,7 @@ class memoized:  # noqa: N801
 
 
 class LRUCache:
-    """A dict of at most ``capacity`` items that forgets what was used longest ago.
+    """A dict of at most ``capacity`` items that forgets what was used longest ago; for one thread.
 
     >>> cache = LRUCache(1)
     >>> cache.set('a', 1)
@@ -140,7 +154,11 @@ _metrics: tuple[Any, Any, Any] = (None, None, None)
 
 
 def get_metrics_instance() -> Any:
-    """The metrics that the settings name; made once, and again when the settings have changed."""
+    """The metrics that the settings name; made once, and again when the settings have changed.
+
+    :returns: an instance of ``STREAM_METRIC_CLASS``, made with ``STREAM_METRICS_OPTIONS``
+    :raises ImportError, AttributeError: where there is no such class
+    """
     global _metrics
     path = settings.STREAM_METRIC_CLASS
     made_for, made_with, metrics = _metrics
@@ -157,7 +175,7 @@ def get_metrics_instance() -> Any:
 def get_class_from_string(path: str, default: Any = None) -> Any:
     """What an import path names.
 
-    :param path: ``'package.module.Name'``
+    :param path: ``'package.module.Name'``; the module is imported
     :param default: returned, if given, where there is no such thing
     :raises ImportError: where there is no such thing, and no default
 

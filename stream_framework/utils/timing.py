@@ -6,7 +6,12 @@ import time
 
 
 class timer:  # noqa: N801
-    """Seconds since it was made, or since the last ``next()``."""
+    """Seconds since it was made, or since the last ``next()``.
+
+    >>> watch = timer()
+    >>> watch.next() >= 0
+    True
+    """
 
     def __init__(self) -> None:
         self.times = [time.perf_counter()]

@@ -7,8 +7,9 @@ from typing import Any
 
 
 def validate_type_strict(object_: Any, object_types: Any) -> None:
-    """Refuse what is not of one of these very types.
+    """Refuse what is not of one of these very types; subclasses are refused, too.
 
+    :param object_types: a type, or a tuple or list of types
     :raises ValueError: naming both
     """
     types = object_types if isinstance(object_types, (tuple, list)) else (object_types,)

@@ -28,7 +28,9 @@ def get_verb_storage() -> Any:
 
 
 def register(verb: type[base.Verb]) -> None:
-    """Make a verb known, so that stored activities with its id can be read.
+    """Make a verb known, so that stored activities with its id can be read; again changes nothing.
+
+    Every process that reads feeds has to: do it in the module that defines the verb.
 
     :raises ValueError: for what is no subclass of ``Verb``, or if another verb holds the id
     """

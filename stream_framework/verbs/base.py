@@ -2,7 +2,19 @@
 
 
 class Verb:
-    """What an actor can do. Subclass it, give it an id of its own below 1000, and register it."""
+    """What an actor can do. Subclass it, give it an id of its own below 1000, and register it.
+
+    Activities hold the class itself, not an instance.
+
+    >>> from stream_framework.verbs import get_verb_by_id, register
+    >>> class Retweet(Verb):
+    ...     id = 987
+    ...     infinitive = 'retweet'
+    ...     past_tense = 'retweeted'
+    >>> register(Retweet)
+    >>> get_verb_by_id(987) is Retweet
+    True
+    """
 
     #: What is stored: unique, 0 to 999, never changed.
     id: int = 0

@@ -117,7 +117,10 @@ class BaseNotificationFeed(AggregatedFeed):
             self.feed_markers.remove(**self._in_every_spelling(lists))
 
     def mark_activity(self, activity_id: Any, seen: bool = True, read: bool = False) -> None:
-        """Mark one group, given itself or by its id, as seen, or read, or both."""
+        """Mark one group, given itself or by its id, as seen, or read, or both.
+
+        :param activity_id: the group, or its ``serialization_id`` (a str or an int)
+        """
         self.mark_activities([activity_id], seen, read)
 
     def mark_activities(self, activity_ids: Iterable[Any], seen: bool = True, read: bool = False) -> None:
@@ -130,7 +133,11 @@ class BaseNotificationFeed(AggregatedFeed):
         )
 
     def mark_all(self, seen: bool = True, read: bool = False) -> None:
-        """Mark every group as seen, or read, or both. One round trip."""
+        """Mark every group as seen, or read, or both. One round trip.
+
+        :param seen: mark all as seen
+        :param read: mark all as read
+        """
         wanted = {'unseen': seen, 'unread': read}
         names = [name for name in self._tracked() if wanted[name]]
         if names:
