@@ -110,6 +110,41 @@ class TestAggregate:
         assert len(found['object-1']) == 2
         assert isinstance(found['object-2'], AggregatedActivity)
 
+    def test_groups_that_are_no_str(self) -> None:
+        class Numbered(ByObject):
+            def get_group(self, activity: Any) -> Any:
+                return activity.object_id
+
+        aggregator = Numbered()
+        found = aggregator.group_activities([act(1, object=1), act(2, object=2), act(3, object=1)])
+        assert {key: (group.group, len(group)) for key, group in found.items()} == {1: (1, 2), 2: (2, 1)}
+        stored = aggregator.group_activities([act(1, object=1)])[1]
+        stored.group = '1'
+        new, changed, deleted = aggregator.merge([stored], [act(3, object=1), act(2, object=2)])
+        assert [group.group for group in new] == [2]
+        assert [(old is stored, len(updated)) for old, updated in changed] == [(True, 2)]
+        assert deleted == []
+
+    def test_grouping_in_ones_own_way(self) -> None:
+        class Pairs(ByObject):
+            """Whatever comes together in one call is one group."""
+
+            def group_activities(self, activities: Any) -> Any:
+                group = self.aggregated_activity_class('together')
+                for activity in sorted(activities):
+                    group.append(activity)
+                return {'together': group}
+
+        aggregator = Pairs()
+        [first] = aggregator.aggregate([act(2), act(1)])
+        assert first.group == 'together'
+        new, changed, _ = aggregator.merge([], [act(1), act(2)])
+        assert ([group.group for group in new], changed) == (['together'], [])
+        new, changed, _ = aggregator.merge([first], [act(2), act(3)])
+        assert new == []
+        assert [(old is first, len(updated)) for old, updated in changed] == [(True, 3)]
+        assert aggregator.merge([first], [act(1)]) == ([], [], [])
+
     def test_rank(self) -> None:
         groups = [AggregatedActivity(f'g{n}', [act(n)], at(n), at(n)) for n in (3, 1, 2)]
         ranked = RecentVerbAggregator().rank(groups)

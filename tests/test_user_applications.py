@@ -348,7 +348,8 @@ class TestGroups:
 
         feed = Largest(1)
         returned = feed.add_many([pin(1, object=7), pin(2, object=7), pin(3, object=8)])
-        assert names(returned) == ['7', '8']
+        assert names(returned) == [7, 8]
+        assert names(feed[:]) == ['8', '7']
         feed.delete()
 
     def test_an_aggregator_that_merges_in_its_own_way(self) -> None:

@@ -71,36 +71,54 @@ class BaseAggregator:
             current.setdefault(str(group.group), group)
         new: dict[str, AggregatedActivity] = {}
         changed: dict[str, AggregatedActivity] = {}
-        for activity in _distinct(activities):
-            name = self._group_name(activity)
-            if name in current:
-                group = changed.get(name) or _copy(current[name])
-                if _append(group, activity):
-                    changed[name] = group
-            else:
-                if name not in new:
-                    new[name] = self.aggregated_activity_class(name)
-                _append(new[name], activity)
+        if type(self).group_activities is not BaseAggregator.group_activities:
+            # A subclass groups in its own way, and may do so to other groups than get_group names.
+            for named, group in self.group_activities(activities).items():
+                if str(named) in current:
+                    self._merge_into(current, changed, str(named), group.activities)
+                else:
+                    new[str(named)] = group
+        else:
+            for activity in _distinct(activities):
+                named = self.get_group(activity)
+                name = str(named)
+                if name in current:
+                    self._merge_into(current, changed, name, [activity])
+                else:
+                    if name not in new:
+                        new[name] = self.aggregated_activity_class(named)
+                    _append(new[name], activity)
         return list(new.values()), [(current[name], group) for name, group in changed.items()], []
 
-    def group_activities(self, activities: Iterable[Activity]) -> dict[str, AggregatedActivity]:
+    def _merge_into(
+        self,
+        current: dict[str, AggregatedActivity],
+        changed: dict[str, AggregatedActivity],
+        name: str,
+        activities: Iterable[Activity],
+    ) -> None:
+        group = changed.get(name) or _copy(current[name])
+        for activity in activities:
+            if _append(group, activity):
+                changed[name] = group
+
+    def group_activities(self, activities: Iterable[Activity]) -> dict[Any, AggregatedActivity]:
         """Group activities, unranked.
 
-        :returns: the group's name -> the group
+        :returns: what :meth:`get_group` returned -> the group
         """
-        groups: dict[str, AggregatedActivity] = {}
+        groups: dict[Any, AggregatedActivity] = {}
         for activity in _distinct(activities):
-            name = self._group_name(activity)
-            if name not in groups:
-                groups[name] = self.aggregated_activity_class(name)
-            _append(groups[name], activity)
+            named = self.get_group(activity)
+            if named not in groups:
+                groups[named] = self.aggregated_activity_class(named)
+            _append(groups[named], activity)
         return groups
 
     def get_group(self, activity: Activity) -> Any:
         """The name of the group that an activity belongs to; subclasses define it.
 
-        Activities of one name end in one group. What isn't a str is made one, since a str is what is stored. ``;`` and
-        ``,`` are reserved.
+        Activities of one name end in one group. What is stored, and read, is ``str()`` of it; ``;`` is reserved.
 
         >>> class ByObject(RecentRankMixin, BaseAggregator):
         ...     def get_group(self, activity):

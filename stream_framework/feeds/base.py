@@ -152,7 +152,7 @@ class BaseFeed:
             self._store(activities)
         else:
             if not (isinstance(batch_interface, BaseBatch) and batch_interface.is_checked(activities, type(self))):
-                activities = self._checked(activities)
+                activities = self._checked(activities, references=True)
             kwargs['batch_interface'] = batch_interface
         rides, trim = self._trimming(trim)
         if rides:
@@ -331,10 +331,13 @@ class BaseFeed:
             self.key, start, stop, filter_kwargs=self._filter_kwargs, ordering_args=self._ordering_args
         )
 
-    def _checked(self, activities: Any) -> Any:
+    def _checked(self, activities: Any, references: bool = False) -> Any:
+        # References, as a timeline gives them, are all that following needs of a flat feed's activities.
         activities = _as_list(activities)
         for activity in activities:
-            if not _fits(type(activity), self.activity_class):  # type: ignore[arg-type]
+            kind: Any = type(activity)
+            wanted: Any = self.activity_class
+            if not (_fits(kind, wanted) or (references and issubclass(kind, DehydratedActivity))):
                 raise ValueError(
                     f'feed {self.key!r} holds {self.activity_class.__name__}, not {type(activity).__name__}: '
                     f'{activity!r} can not be added. (A subclass fits unless it overrides serialization_id.)'
@@ -343,9 +346,7 @@ class BaseFeed:
 
     def _store(self, activities: Any) -> None:
         if self.activity_storage_class is not None:
-            whole = [activity for activity in activities if not activity.dehydrated]
-            if whole:
-                self.insert_activities(whole)
+            self.insert_activities(activities)
 
     def _trimming(self, trim: bool) -> tuple[bool, bool]:
         """Whether a write trims in its own step, and whether it is to be followed by :meth:`trim`."""
@@ -401,9 +402,6 @@ def _position(value: Any) -> int | None:
 @functools.lru_cache(maxsize=1024)
 def _fits(given: type, wanted: type) -> bool:
     if given is wanted:
-        return True
-    if issubclass(given, DehydratedActivity):
-        # References, as a timeline gave them: all that following needs of a flat feed's activities.
         return True
     return issubclass(given, wanted) and getattr(given, 'serialization_id', 0) is getattr(wanted, 'serialization_id', 1)
 

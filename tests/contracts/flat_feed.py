@@ -213,6 +213,12 @@ class FlatFeedContract:
             feed.add_many([act(1), wrong])
         assert feed.count() == 0
 
+    def test_references_can_not_be_added_either(self, feed: Any) -> None:
+        feed.insert_activity(act(1))
+        with pytest.raises(ValueError):
+            feed.add(act(1).get_dehydrated())
+        assert feed.count() == 0
+
     def test_subclasses_with_the_same_id_are_accepted(self, feed: Any) -> None:
         feed.add(act(1, cls=Subclass))
         assert ids(feed[:]) == ids([act(1)])
