@@ -86,7 +86,9 @@ class ActivitySerializer(BaseSerializer):
         :param serialized_activity: text, or UTF-8
         :raises SerializationException: for what isn't in the format, or names a verb that isn't registered
         """
-        data = serialized_activity if type(serialized_activity) is str else to_text(serialized_activity)
+        data = serialized_activity
+        if type(data) is not str or not data.isascii():
+            data = to_text(data)
         try:
             # Ids that are plain ints and times after 1970 are nearly all there is.
             if plain := _PLAIN.match(data):

@@ -62,6 +62,8 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         """
         self.check_type(aggregated)
         group = str(aggregated.group)
+        if not group.isascii():
+            to_text(group)
         check_reserved(group, self.reserved_characters)
         try:
             dates = [
@@ -80,7 +82,9 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         :param serialized_aggregated: text, or UTF-8
         :raises SerializationException: for what isn't in the format, an unknown identifier among it
         """
-        data = serialized_aggregated if type(serialized_aggregated) is str else to_text(serialized_aggregated)
+        data = serialized_aggregated
+        if type(data) is not str or not data.isascii():
+            data = to_text(data)
         identifier = self.identifier
         if not data.startswith(identifier):
             raise SerializationException(f'{short(data)} is no stored group: it does not start with {identifier!r}')
@@ -136,7 +140,7 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         """
         text = data if type(data) is str else str(data, 'utf-8')
         parts = text.split(';;', 3)
-        if len(parts) != 4 or not text.startswith(self.identifier):
+        if len(parts) != 4 or not text.startswith(self.identifier) or parts[2] == _NEVER:
             raise ValueError(f'{short(text)} is no stored group')
         return parts[0][len(self.identifier) :], _parse_date(parts[2])
 

@@ -68,10 +68,16 @@ def _dumps(value: Any) -> bytes:
 
 def _loads(data: Any, expected: Any) -> Any:
     try:
-        # Text is a pickle decoded as latin-1.
-        value = pickle.loads(data.encode('latin-1') if isinstance(data, str) else data)
+        value = pickle.loads(_to_bytes(data))
     except Exception as error:
         raise SerializationException(f'{short(data)} is no pickle that can be read: {error}') from error
     if not isinstance(value, expected):
         raise SerializationException(f'{short(data)} is the pickle of {short(value)}, not of {expected.__name__}')
     return value
+
+
+def _to_bytes(data: Any) -> bytes:
+    if not isinstance(data, str):
+        return data
+    # A client that decodes gives bytes that are no UTF-8 as surrogates; 1.4.0 kept bytes in text as latin-1.
+    return data.encode('latin-1') if data[:1] == '\x80' else data.encode('utf-8', 'surrogateescape')

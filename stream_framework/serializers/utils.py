@@ -71,13 +71,15 @@ def parse_time(text: str) -> datetime.datetime:
 
 
 def to_text(data: Any) -> str:
-    """Stored data as text: some clients give bytes.
+    """Stored data as text: some clients give bytes, some give bytes that are no UTF-8 as surrogates.
 
     :raises SerializationException: if it is neither, or no UTF-8
     """
     try:
-        return six.ensure_str(data)
-    except (TypeError, UnicodeDecodeError) as error:
+        text = six.ensure_str(data)
+        text.encode()
+        return text
+    except (TypeError, UnicodeError) as error:
         raise SerializationException(f'{short(data)} is no text: {error}') from error
 
 

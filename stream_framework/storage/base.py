@@ -160,9 +160,13 @@ class BaseStorage:
                     activity.stored_under(ids.normalize_id(activity_id))
                 loaded.append(activity)
         except SerializationException as error:
-            where = f'feed {key!r}' if key is not None else type(self).__name__
+            where = self.place_of(activity_id) if key is None else f'feed {key!r}'
             raise SerializationException(f'{where}, id {activity_id}: {error}') from error
         return loaded
+
+    def place_of(self, activity_id: Any) -> str:
+        """Where what can't be read is, for the message."""
+        return type(self).__name__
 
 
 class BaseActivityStorage(BaseStorage):

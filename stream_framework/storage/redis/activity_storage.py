@@ -34,7 +34,7 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def get_key(self) -> str:
         """What the keys of the hashes start with."""
-        return self.options.get('key', 'global')
+        return self.options.get('key') or 'global'
 
     def get_cache(self) -> ActivityCache:
         """The hashes, as a structure of their own."""
@@ -42,7 +42,11 @@ class RedisActivityStorage(BaseActivityStorage):
 
     @property
     def _server(self) -> str:
-        return self.options.get('redis_server', 'default')
+        return self.options.get('redis_server') or 'default'
+
+    def place_of(self, activity_id: Any) -> str:
+        """The hash that an activity is in."""
+        return f'key {self.get_cache().get_key(str(activity_id))!r}'
 
     def _by_shard(self, activity_ids: Any) -> list[tuple[str, dict[str, int]]]:
         """The key of each hash with the fields in it, field -> id; a few of them where one has very many."""

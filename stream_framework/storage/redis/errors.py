@@ -12,7 +12,7 @@ import re
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from stream_framework.exceptions import StorageConnectionError, StorageError
+from stream_framework.exceptions import SerializationException, StorageConnectionError, StorageError
 from stream_framework.storage.redis import config
 from stream_framework.storage.redis.config import redis
 
@@ -145,6 +145,8 @@ class translated(contextlib.ContextDecorator):  # noqa: N801
     :param key: the key that is worked on, or ``None`` for several
     :raises StorageConnectionError: if the server can't be reached, or doesn't answer in time
     :raises StorageError: if it refuses the command
+    :raises SerializationException: if it holds bytes that are no text, and the client, one of the application's own, is
+        strict about that
 
     >>> from stream_framework.storage.redis.errors import translated
     >>> with translated('default', 'feed_1'):
@@ -163,8 +165,11 @@ class translated(contextlib.ContextDecorator):  # noqa: N801
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and isinstance(error, _FAILURES) and not isinstance(error, StorageError):
+        if isinstance(error, _FAILURES) and not isinstance(error, StorageError):
             raise translate(error, self.server, self.key) from error
+        if isinstance(error, UnicodeDecodeError):
+            about = getattr(error, 'about', None) if self.key is None else f'key {self.key!r}'
+            raise SerializationException(f'{about or "what was read"} holds what is no UTF-8: {error}') from error
 
 
 def translate(error: BaseException, server: Any = 'default', key: Any = None) -> StorageError:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
+from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base import (
@@ -260,7 +261,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return []
         if self.holds_ids:
             members = self._page_of_ids(key, start, stop, low, high, ascending)
-            return [(int(member) if member.isdigit() else member, member) for member in members]
+            return [(int(member) if member.isascii() and member.isdigit() else member, member) for member in members]
         entries = self._page(key, start, stop, low, high, ascending)
         return [(entry.activity_id, entry.member) for entry in entries]
 
@@ -324,7 +325,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return _Entry(activity_id, activity_id, member)
         number = self._peek_number(member)
         if number is None:
-            number = int(self.load(key, None, member).serialization_id)
+            number = int(self._load_group(key, member, score).serialization_id)
         number = _as_stored(number, score)
         return _Entry(ids.group_order(number), ids.format_group_id(number), member)
 
@@ -342,15 +343,26 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return None
         return int(ids.group_id(group, updated_at))
 
+    def _load_group(self, key: str, member: Any, score: Any) -> Any:
+        try:
+            group = self.serializer.loads(member)
+            if group.updated_at is None:
+                raise SerializationException(f'group {group.group!r} was stored without the time of its last update')
+        except SerializationException as error:
+            # Its id is in what can't be read; by its score, the milliseconds that the id begins with, it can be found.
+            raise SerializationException(f'feed {key!r}, id {_score_text(score)}: {error}') from error
+        return group
+
     def load_entry(self, key: str, entry: tuple[Any, Any]) -> Any:
         """The group of an entry ``(score, member)`` of a snapshot; of a flat feed, the reference."""
         score, member = entry
-        group = self.load(key, None, member)
-        if self.holds_groups:
-            own = int(group.serialization_id)
-            stored = _as_stored(own, score)
-            if stored != own:
-                group.stored_under(stored)
+        if not self.holds_groups:
+            return self.load(key, None, member)
+        group = self._load_group(key, member, score)
+        own = int(group.serialization_id)
+        stored = _as_stored(own, score)
+        if stored != own:
+            group.stored_under(stored)
         return group
 
     def get_index_of(self, key: str, activity_id: Any) -> int:
