@@ -155,6 +155,7 @@ class Memory(Backend):
     def reset(self) -> None:
         memory = importlib.import_module('stream_framework.storage.memory')
         memory.timeline_store.clear()
+        memory.lists_store.clear()
         memory.InMemoryActivityStorage().flush()
 
 

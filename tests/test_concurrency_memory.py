@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from stream_framework import tasks
 from stream_framework.activity import Activity, AggregatedActivity, NotificationActivity
+from stream_framework.feed_managers.base import FanoutPriority
+from tests import managers
 from tests.backends import Memory
 from tests.contracts.support import act, ids
 
@@ -170,3 +173,120 @@ def test_marking_while_adding(memory: Any) -> None:
     assert set(feed.feed_markers.get('unread')) <= current
     feed.mark_all(seen=True, read=True)
     assert feed.get_notification_data() == {'unseen_count': 0, 'unread_count': 0}
+
+
+class Broker:
+    """Threads that run tasks while others are published, each in an order of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.waiting: list[Any] = []
+        self.lock = threading.Condition()
+        self.closed = False
+        self.errors: list[BaseException] = []
+        for name in ('fanout_operation', 'fanout_operation_hi_priority', 'follow_many', 'unfollow_many'):
+            task = getattr(tasks, name)
+            monkeypatch.setattr(task, 'apply_async', self.keeper(task))
+        self.threads = [threading.Thread(target=self.work) for _ in range(THREADS)]
+        for thread in self.threads:
+            thread.start()
+
+    def keeper(self, task: Any) -> Any:
+        def apply_async(args: Any = (), kwargs: Any = None, **options: Any) -> None:
+            with self.lock:
+                self.waiting.append((task, tuple(args or ()), dict(kwargs or {})))
+                self.lock.notify()
+
+        return apply_async
+
+    def work(self) -> None:
+        while True:
+            with self.lock:
+                while not self.waiting and not self.closed:
+                    self.lock.wait()
+                if not self.waiting:
+                    return
+                task, args, kwargs = self.waiting.pop(self.random.randrange(len(self.waiting)))
+            try:
+                task(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - the test raises it
+                self.errors.append(error)
+
+    def finish(self) -> None:
+        with self.lock:
+            self.closed = True
+            self.lock.notify_all()
+        for thread in self.threads:
+            thread.join(120)
+        assert not any(thread.is_alive() for thread in self.threads)
+        assert self.errors == []
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_what_was_published_last_wins(memory: Any, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Eight workers, while activities are added, removed, added again, in a random course."""
+    author, readers = 700_000, list(range(700_001, 700_013))
+    monkeypatch.setitem(managers.FOLLOWERS, author, {FanoutPriority.HIGH: readers[:6], None: readers[6:]})
+    manager = memory.manager_class()()
+    manager.fanout_chunk_size = 3
+    course = random.Random(seed)
+    activities = [act(n, actor=author, object=900 + n % 4) for n in range(12)]
+    present: set[int] = set()
+    broker = Broker(monkeypatch, seed)
+    for _ in range(60):
+        number = course.randrange(len(activities))
+        if number in present:
+            manager.remove_user_activity(author, activities[number])
+            present.remove(number)
+        else:
+            manager.add_user_activity(author, activities[number])
+            present.add(number)
+    broker.finish()
+    expected = sorted(ids([activities[number] for number in present]), reverse=True)
+    assert ids(manager.get_user_feed(author)[:]) == expected
+    for reader in readers:
+        feeds = manager.get_feeds(reader)
+        assert ids(feeds['normal'][:]) == expected
+        for name in ('aggregated', 'notification'):
+            groups = feeds[name][:]
+            assert sorted((n for group in groups for n in group.activity_ids), reverse=True) == expected
+            assert len({group.group for group in groups}) == len(groups)
+        assert feeds['notification'].count_unseen() == len(feeds['notification'][:])
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_following_and_posting_at_once(memory: Any, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Somebody follows and unfollows authors who go on posting, and taking back what they posted."""
+    reader, authors = 710_000, list(range(710_001, 710_005))
+    for author in authors:
+        monkeypatch.setitem(managers.FOLLOWERS, author, {FanoutPriority.HIGH: []})
+    manager = memory.manager_class()()
+    course = random.Random(seed)
+    posted: dict[int, list[Any]] = {author: [] for author in authors}
+    followed: set[int] = set()
+    broker = Broker(monkeypatch, seed)
+    for n in range(80):
+        author = course.choice(authors)
+        step = course.random()
+        if step < 0.4:
+            activity = act(n, actor=author, object=900 + n)
+            posted[author].append(activity)
+            manager.add_user_activity(author, activity)
+        elif step < 0.6 and posted[author]:
+            manager.remove_user_activity(author, posted[author].pop(course.randrange(len(posted[author]))))
+        elif author in followed:
+            manager.unfollow_user(reader, author)
+            followed.remove(author)
+        else:
+            manager.follow_user(reader, author)
+            followed.add(author)
+        monkeypatch.setitem(managers.FOLLOWERS, author, {FanoutPriority.HIGH: [reader] if author in followed else []})
+    broker.finish()
+    # What was posted while the reader did not follow is copied by following again: whoever is followed is there whole.
+    for author in followed:
+        manager.follow_user(reader, author, async_=False)
+    found = ids(manager.get_feeds(reader)['normal'][:])
+    gone = {activity.serialization_id for author in authors for activity in posted[author]}
+    assert set(found) <= gone, 'a removed activity came back'
+    for author in followed:
+        assert set(ids(posted[author])) <= set(found)
