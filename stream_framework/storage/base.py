@@ -273,6 +273,8 @@ class Snapshot:
     entries: Pairs
     #: What the storage needs to see whether they are still the newest; ``None`` where it can't tell.
     token: Any = None
+    #: Whether there are others among the newest, of groups that were not asked for.
+    partial: bool = False
 
 
 @dataclass(slots=True)
@@ -648,6 +650,12 @@ class BaseTimelineStorage(BaseStorage):
     def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """The same after a write was refused: what it was refused for has to show, though it be on few replicas yet."""
         return self.read_newest(keys, length)
+
+    def read_groups(
+        self, keys: Sequence[str], length: int, names: Collection[str], latest: bool = False
+    ) -> list[Snapshot]:
+        """As :meth:`read_newest` (or :meth:`read_latest`), but entries of groups of other names may be left out."""
+        return (self.read_latest if latest else self.read_newest)(keys, length)
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
         """Write changes, each in one step, and only if its snapshot still holds.

@@ -132,11 +132,14 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
             plans.append(_hinted(storage, update))
         else:
             unread.append(update)
-    for length, group in _by_length(unread):
-        read = storage.read_newest if first else storage.read_latest
-        snapshots = read([update.feed.key for update in group], length)
+    for (length, names), group in _by_need(unread).items():
+        keys = [update.feed.key for update in group]
+        if names is None:
+            snapshots = (storage.read_newest if first else storage.read_latest)(keys, length)
+        else:
+            snapshots = storage.read_groups(keys, length, names, latest=not first)
         for update, snapshot in zip(group, snapshots, strict=True):
-            plans.append(_Plan(update, snapshot, _slots(storage, update, snapshot)))
+            plans.append(_Plan(update, snapshot, _slots(storage, snapshot, names)))
     _hydrate(plans)
     for plan in plans:
         _shrink(plan)
@@ -145,15 +148,22 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
     return plans
 
 
-def _by_length(updates: Iterable[Update]) -> list[tuple[int, list[Update]]]:
-    # An activity to be removed may be in any group that the feed shows, one to be added joins only the newest.
-    groups: dict[int, list[Update]] = {}
+def _by_need(updates: Iterable[Update]) -> dict[tuple[int, frozenset[str] | None], list[Update]]:
+    """Updates by how many of the newest groups they need, and the names of those they may touch (``None``: any)."""
+    needs: dict[tuple[int, frozenset[str] | None], list[Update]] = {}
+    names: frozenset[str] | None
     for update in updates:
         feed = update.feed
-        deep = update.removed or update.edit is not None
-        length = max(feed.max_length, feed.merge_max_length) if deep else feed.merge_max_length
-        groups.setdefault(length, []).append(update)
-    return list(groups.items())
+        if update.removed or update.edit is not None:
+            # What is to be removed may be in any group that the feed shows; what is added joins only the newest.
+            length, names = max(feed.max_length, feed.merge_max_length), None
+        elif _looks_at_all(feed):
+            length, names = feed.merge_max_length, None
+        else:
+            group_name = feed.get_aggregator()._group_name
+            length, names = feed.merge_max_length, frozenset([group_name(activity) for activity in update.added])
+        needs.setdefault((length, names), []).append(update)
+    return needs
 
 
 def _hinted(storage: Any, update: Update) -> _Plan:
@@ -164,12 +174,9 @@ def _hinted(storage: Any, update: Update) -> _Plan:
     return _Plan(update, snapshot, slots)
 
 
-def _slots(storage: Any, update: Update, snapshot: Snapshot) -> list[_Slot]:
+def _slots(storage: Any, snapshot: Snapshot, names: frozenset[str] | None) -> list[_Slot]:
     """The groups that the update may touch."""
-    entries = snapshot.entries
-    if not update.removed and update.edit is None and not _looks_at_all(update.feed):
-        aggregator = update.feed.get_aggregator()
-        entries = storage.select_groups(entries, {aggregator._group_name(activity) for activity in update.added})
+    entries = snapshot.entries if names is None else storage.select_groups(snapshot.entries, names)
     slots = []
     for entry in entries:
         group = storage.load_entry(snapshot.key, entry)

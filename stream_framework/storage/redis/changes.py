@@ -112,9 +112,11 @@ def _encode(
     keys.append(change.key)
     guard, length, digest = '0', 0, ''
     if change.snapshot is not None:
-        guard = '2' if change.creates else '1'
-        if change.creates or (change.marks and not with_marks):
-            length, digest = change.snapshot.token, _digest(change.snapshot)
+        guard, length = '1', change.snapshot.token
+        if change.creates:
+            guard = '2' if change.snapshot.partial else '3'
+        if guard == '3' or (change.marks and not with_marks and not change.snapshot.partial):
+            digest = _digest(change.snapshot)
     arguments += [guard, length, digest, -1 if change.trim_length is None else change.trim_length]
     arguments += [len(change.removed), *(member for _, member in change.removed)]
     arguments.append(len(change.added))

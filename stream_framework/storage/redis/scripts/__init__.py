@@ -33,10 +33,12 @@ FAN_OUT = Script('fan_out')
 PAGE = Script('page')
 GROUPS_PAGE = Script('groups_page')
 READ_NEWEST = Script('read_newest')
+READ_GROUPS = Script('read_groups')
 APPLY_CHANGES = Script('apply_changes')
 MARKS = Script('marks')
 TRIM_GROUPS = Script('trim_groups')
-ALL = {script.sha: script for script in (FAN_OUT, PAGE, GROUPS_PAGE, READ_NEWEST, APPLY_CHANGES, MARKS, TRIM_GROUPS)}
+_SCRIPTS = (FAN_OUT, PAGE, GROUPS_PAGE, READ_NEWEST, READ_GROUPS, APPLY_CHANGES, MARKS, TRIM_GROUPS)
+ALL = {script.sha: script for script in _SCRIPTS}
 
 # Client -> (node's name, or None; script's hash) of what its servers are known to have.
 _known: weakref.WeakKeyDictionary[Any, set[tuple[str | None, str]]] = weakref.WeakKeyDictionary()

@@ -1,9 +1,10 @@
 -- Change the groups of feeds, and their marks, each feed in one step and only if what was read is still there.
 -- KEYS     for each feed: its timeline (a sorted set), then its marker lists; all on this server
 -- ARGV     for each feed, one after the other:
---   guard           '0' none; '1' what is removed must be there; '2' the newest entries must be those that were read
---   length, digest  of how many entries, newest first, joined by newlines, this is the SHA-1; '' for the digest if it
---                   isn't asked for (guard 2 needs it)
+--   guard           '0' none; '1' what is removed must be there; '2' that, and no group that is new among the newest
+--                   entries; '3' the newest entries must be those that were read
+--   length, digest  how many are the newest, and the SHA-1 of those that were read, newest first, joined by newlines; ''
+--                   for the digest if it isn't asked for (guard 3 needs it)
 --   keep            trim to the newest so many, '-1' for all
 --   n, then n members to remove
 --   n, then n pairs of score, member to add
@@ -49,6 +50,37 @@ local function all_there(key, members)
   return true
 end
 
+local function group_of(member)
+  local stop = string.find(member, ';;', 1, true)
+  return stop and string.sub(member, 1, stop - 1) or member
+end
+
+-- Whether a group that is added, but in no other's place, is there already.
+local function grown(key, length, removed, added)
+  local new = {}
+  for i = 2, #added, 2 do
+    new[group_of(added[i])] = true
+  end
+  for _, member in ipairs(removed) do
+    new[group_of(member)] = nil
+  end
+  for _, member in ipairs(redis.call('ZREVRANGE', key, 0, length - 1)) do
+    if new[group_of(member)] then
+      return true
+    end
+  end
+  return false
+end
+
+local function holds(key, guard, length, same, removed, added)
+  if guard == '3' then
+    return same
+  elseif guard == '2' then
+    return all_there(key, removed) and not grown(key, length, removed, added)
+  end
+  return guard == '0' or all_there(key, removed)
+end
+
 -- Whether trimming can be left to the scores; if so it is done.
 local function trim(key, keep)
   local edge = redis.call('ZREVRANGE', key, keep - 1, keep, 'WITHSCORES')
@@ -71,7 +103,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
     end
   end
   local same = digest ~= '' and unchanged(key, length, digest)
-  if (guard == '1' and not all_there(key, removed)) or (guard == '2' and not same) then
+  if not holds(key, guard, length, same, removed, added) then
     return 0
   end
   for _, list in ipairs(lists) do
