@@ -29,6 +29,7 @@ from stream_framework.utils import get_metrics_instance
 MANAGERS = {
     'memory': 'social.on_memory:MemoryManager',
     'redis': 'social.on_redis:RedisManager',
+    'cassandra': 'social.on_cassandra:CassandraManager',
 }
 
 #: How many readers ``--check`` looks at.
@@ -56,8 +57,9 @@ SHOWN = 10
 )
 @click.option('--seed', type=int, default=1, show_default=True, help='What is made up, and who is checked.')
 @click.option('--redis-url', metavar='URL', help='Default: $STREAM_REDIS_URL, or redis://127.0.0.1:6379/0.')
-@click.option('--cassandra-hosts', metavar='HOSTS', help='With commas. Default: $STREAM_CASSANDRA_HOSTS, or localhost.')
-@click.option('--cassandra-port', type=int, default=9042, show_default=True)
+@click.option(
+    '--cassandra-hosts', metavar='HOSTS', help='host:port,host:port. Default: $STREAM_CASSANDRA_HOSTS, or localhost.'
+)
 @click.option('--cassandra-keyspace', default='newsfeed_example', show_default=True, help='Created if it is missing.')
 def main(
     events_path: str | None,
@@ -70,7 +72,6 @@ def main(
     seed: int,
     redis_url: str | None,
     cassandra_hosts: str | None,
-    cassandra_port: int,
     cassandra_keyspace: str,
 ) -> None:
     """Replay a social network, and print a reader's feeds."""
@@ -81,7 +82,7 @@ def main(
             reader = world.busiest_reader()
         elif reader not in known:
             raise click.ClickException(f'reader {reader} is not in this network; it has {some(known)}')
-        configure(redis_url, cassandra_hosts, cassandra_port, cassandra_keyspace)
+        configure(redis_url, cassandra_hosts, cassandra_keyspace)
         manager = make_manager(backend)
         feeds.FOLLOWERS.update(world.followers)
         manager.prepare(known)
@@ -108,16 +109,12 @@ def make_network(
     return network.Network(network.make_events(follows, limit or 2000, seed), follows)
 
 
-def configure(redis_url: str | None, cassandra_hosts: str | None, cassandra_port: int, cassandra_keyspace: str) -> None:
+def configure(redis_url: str | None, cassandra_hosts: str | None, cassandra_keyspace: str) -> None:
     """Set up Celery and the library, as an application does when it starts."""
     # An application has workers, and a broker. Here every task runs at once, in this process.
     app = Celery('newsfeed', set_as_current=True)
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
-    settings.configure(
-        STREAM_METRIC_CLASS='social.feeds.Deliveries',
-        STREAM_DEFAULT_KEYSPACE=cassandra_keyspace,
-        CASSANDRA_DRIVER_KWARGS={'port': cassandra_port},
-    )
+    settings.configure(STREAM_METRIC_CLASS='social.feeds.Deliveries', STREAM_DEFAULT_KEYSPACE=cassandra_keyspace)
     if redis_url:
         settings.configure(STREAM_REDIS_CONFIG={'default': {'url': redis_url}})
     if cassandra_hosts:

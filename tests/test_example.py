@@ -178,16 +178,18 @@ def test_bad_options(events: pathlib.Path) -> None:
     assert "'many'" in fails('--limit', 'many')
     assert '--limit' in fails('--limit', 0)
     assert '--colour' in fails('--colour', 'red')
-    assert "'redis-url'" not in fails('--backend', 'redis', '--redis-url', 'http://localhost')
+    assert 'is no address of a Redis server' in fails('--backend', 'redis', '--redis-url', 'http://localhost')
 
 
 def test_a_server_that_is_down() -> None:
     message = fails('--backend', 'redis', '--redis-url', 'redis://user:secret@127.0.0.1:1/0')
     assert '127.0.0.1:1/0' in message
     assert 'secret' not in message
+    pytest.importorskip('cassandra')
+    assert '127.0.0.1:1' in fails('--backend', 'cassandra', '--cassandra-hosts', '127.0.0.1:1')
 
 
-@pytest.mark.parametrize('client', ['redis'])
+@pytest.mark.parametrize('client', ['redis', 'cassandra'])
 def test_a_client_that_is_not_installed(client: str) -> None:
     message = fails('--backend', client, before=f'sys.modules[{client!r}] = None')
     assert f'pip install stream-framework[{client}]' in message.replace("'", '')
@@ -288,5 +290,16 @@ def test_on_redis(events: pathlib.Path) -> None:
     url = config.get('url') or f'redis://{config["host"]}:{config["port"]}/{config.get("db") or 0}'
     for _ in range(2):  # the second run begins with empty feeds, too
         done = run('--backend', 'redis', '--redis-url', url, '--events', events, '--check')
+        assert done.returncode == 0, done.stderr
+        assert 'Check passed: the feeds of 12 readers' in done.stdout
+
+
+def test_on_cassandra(events: pathlib.Path) -> None:
+    given = server('cassandra')
+    hosts = ','.join(f'{host}:{given["CASSANDRA_DRIVER_KWARGS"]["port"]}' for host in given['STREAM_CASSANDRA_HOSTS'])
+    keyspace = given['STREAM_DEFAULT_KEYSPACE']
+    options = ('--backend', 'cassandra', '--cassandra-hosts', hosts, '--cassandra-keyspace', keyspace)
+    for _ in range(2):  # the second run begins with empty feeds, too
+        done = run(*options, '--events', events, '--limit', 150, '--check')
         assert done.returncode == 0, done.stderr
         assert 'Check passed: the feeds of 12 readers' in done.stdout
