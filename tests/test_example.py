@@ -96,7 +96,7 @@ def test_without_arguments() -> None:
 
 
 def test_made_up_networks_are_the_same_each_time_and_checked() -> None:
-    options = ('--people', 30, '--limit', 300, '--check')
+    options = ('--people', 30, '--limit', 100, '--check')
     one, same, other = run(*options), run(*options), run(*options, '--seed', 2)
     assert one.returncode == same.returncode == other.returncode == 0
     assert 'Check passed: the feeds of 30 readers' in one.stdout
@@ -289,7 +289,7 @@ def test_on_redis(events: pathlib.Path) -> None:
     config = server('redis')
     url = config.get('url') or f'redis://{config["host"]}:{config["port"]}/{config.get("db") or 0}'
     for _ in range(2):  # the second run begins with empty feeds, too
-        done = run('--backend', 'redis', '--redis-url', url, '--events', events, '--check')
+        done = run('--backend', 'redis', '--redis-url', url, '--events', events, '--limit', 150, '--check')
         assert done.returncode == 0, done.stderr
         assert 'Check passed: the feeds of 12 readers' in done.stdout
 
@@ -300,6 +300,6 @@ def test_on_cassandra(events: pathlib.Path) -> None:
     keyspace = given['STREAM_DEFAULT_KEYSPACE']
     options = ('--backend', 'cassandra', '--cassandra-hosts', hosts, '--cassandra-keyspace', keyspace)
     for _ in range(2):  # the second run begins with empty feeds, too
-        done = run(*options, '--events', events, '--limit', 150, '--check')
+        done = run(*options, '--events', events, '--limit', 50, '--check')
         assert done.returncode == 0, done.stderr
         assert 'Check passed: the feeds of 12 readers' in done.stdout
