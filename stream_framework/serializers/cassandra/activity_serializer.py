@@ -89,6 +89,8 @@ class CassandraActivitySerializer(BaseSerializer):
             others = row.get('ids')
             if others:
                 values.update(_load_ids(others))
+            if row['time'] is None:
+                raise ValueError('it has no time')
             activity = self.activity_class(
                 verb=get_verb_by_id(row['verb']),
                 time=row['time'],

@@ -64,6 +64,8 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         """
         row = serialized_aggregated
         try:
+            if row['group'] is None or row['updated_at'] is None:
+                raise ValueError('it has no name, or no updated_at')
             aggregated = self.aggregated_activity_class(
                 row['group'],
                 activities=self._load_activities(row['activities']),
@@ -72,7 +74,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
             )
             aggregated.seen_at, aggregated.read_at = row.get('seen_at'), row.get('read_at')
             aggregated.minimized_activities = row.get('minimized_activities') or 0
-            if row.get('activity_id') is not None and aggregated.updated_at is not None:
+            if row.get('activity_id') is not None:
                 aggregated.stored_under(row['activity_id'])
         except (ValueError, TypeError, KeyError, SerializationException) as error:
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error

@@ -120,6 +120,8 @@ def cluster_options() -> dict[str, Any]:
     options: dict[str, Any] = {
         'connect_timeout': CONNECT_TIMEOUT,
         'control_connection_timeout': CONNECT_TIMEOUT,
+        # How long the driver may wait before it looks at a schema that it was told has changed, in seconds.
+        'schema_event_refresh_window': 0.2,
         'reconnection_policy': ExponentialReconnectionPolicy(FIRST_WAIT, LONGEST_WAIT),
     }
     options.update((name, value) for name, value in given.items() if name not in _OF_CQLENGINE)

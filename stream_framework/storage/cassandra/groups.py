@@ -179,7 +179,8 @@ class GroupStorage(BaseTimelineStorage):
             entries = _entries(table, of_feed)
             if key in legacy:
                 of_legacy = _entries(table, legacy[key])
-                token.legacy = [row for _, row in of_legacy]
+                # Without these two there is no id of ours; reading it will say so.
+                token.legacy = [row for _, row in of_legacy if row['group'] is not None and row['updated_at']]
                 every = dict(entries) | dict(of_legacy)
                 entries = sorted(every.items(), key=lambda entry: ids.group_order(entry[0]), reverse=True)[:length]
             snapshots.append(Snapshot(key, entries, token))
@@ -273,7 +274,7 @@ class GroupStorage(BaseTimelineStorage):
 
     def _moved(self, key: str, row: dict[str, Any]) -> Any:
         """A row of 1.4.0 as it is written under an id of ours."""
-        new_id = int(ids.group_id(row['group'], row['updated_at']))
+        new_id = moved_id(row)
         try:
             group = self.load(key, row['activity_id'], row)
             group._stored_id = None
@@ -302,7 +303,7 @@ class GroupStorage(BaseTimelineStorage):
             there = {row['activity_id'] for row in rows if row['activity_id'] is not None}
             for row in change.snapshot.token.legacy if change.snapshot is not None else ():
                 there.discard(row['activity_id'])
-                there.add(int(ids.group_id(row['group'], row['updated_at'])))
+                there.add(moved_id(row))
             there -= {ids.normalize_id(item) for item, _ in change.removed}
             there |= {ids.normalize_id(item) for item in change.added}
             if len(there) > length:
@@ -481,6 +482,11 @@ def _entries(table: Table, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, An
         row.pop('version', None)
         entries.append((row['activity_id'], row))
     return entries
+
+
+def moved_id(row: dict[str, Any]) -> int:
+    """The id of ours of a group that 1.4.0 stored under milliseconds."""
+    return int(ids.group_id(row['group'], row['updated_at']))
 
 
 def _marked(before: frozenset[str], changes: Iterable[MarkChange], max_length: int | None) -> frozenset[str]:

@@ -57,9 +57,10 @@ class Row:
 class Table:
     """The table of one model: its columns, its statements, and what can be written to it."""
 
-    def __init__(self, model: Any, keyspace: str, metadata: Any) -> None:
+    def __init__(self, model: Any, keyspace: str, metadata: Any, cluster: Any) -> None:
         self.model = model
         self.metadata = metadata
+        self.cluster = cluster
         self.keyspace = keyspace
         self.name = f'"{keyspace}"."{metadata.name}"'
         types = {name: column.cql_type for name, column in metadata.columns.items()}
@@ -207,24 +208,28 @@ def get_table(model: Any) -> Table:
     cluster = connection.get_session().cluster
     keyspace = model.__keyspace__ or settings.STREAM_DEFAULT_KEYSPACE
     name = model._raw_column_family_name()
+    table = _tables.get(model)
     try:
         metadata = cluster.metadata.keyspaces[keyspace].tables[name]
     except KeyError:
+        metadata = None
+    if table is not None and table.metadata is metadata:
+        return table
+    if metadata is None or table is None or table.cluster is not cluster:
+        # Others may just have changed it: what the driver heard at first is a moment old.
         metadata = _ask_for(cluster, keyspace, name)
-    table = _tables.get(model)
-    if table is None or table.metadata is not metadata:
-        table = _tables[model] = Table(model, keyspace, metadata)
+    table = _tables[model] = Table(model, keyspace, metadata, cluster)
     return table
 
 
 def _ask_for(cluster: Any, keyspace: str, name: str) -> Any:
-    """A table that the driver hasn't heard of yet; somebody may just have created it."""
+    """A table as it is now."""
     with translated():
         if keyspace not in cluster.metadata.keyspaces:
-            cluster.refresh_keyspace_metadata(keyspace)
+            cluster.refresh_keyspace_metadata(keyspace, max_schema_agreement_wait=0)
         if keyspace not in cluster.metadata.keyspaces:
             raise refused(f'keyspace {keyspace} does not exist')
-        cluster.refresh_table_metadata(keyspace, name)
+        cluster.refresh_table_metadata(keyspace, name, max_schema_agreement_wait=0)
         metadata = cluster.metadata.keyspaces[keyspace].tables.get(name)
     if metadata is None:
         raise refused(f'table {keyspace}.{name} does not exist')
