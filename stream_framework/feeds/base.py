@@ -226,13 +226,13 @@ class BaseFeed:
         if isinstance(item, slice):
             if item.step not in (None, 1):
                 raise ValueError(f'feed {self.key!r} is read in slices without a step, not {item!r}')
-            start, stop = _position(item.start), _position(item.stop)
+            start, stop = _position(item.start) or 0, _position(item.stop)
         else:
-            start = _position(item)
-            if start is None:
+            index = _position(item)
+            if index is None:
                 raise TypeError(f'feed {self.key!r} is read by feed[a:b] or feed[i], not by feed[None]')
-            stop = start + 1
-        if stop is not None and stop <= (start or 0):
+            start, stop = index, index + 1
+        if stop is not None and stop <= start:
             return []
         return self.get_activity_slice(start, stop)
 

@@ -217,6 +217,7 @@ class BaseActivityStorage(BaseStorage):
         metrics = self.metrics
         with metrics.feed_reads_timer(type(self)):
             found = self.get_from_storage(wanted, *args, **kwargs)
+        found = dict(found)
         if not _ALL_INTS.issuperset(map(type, found)):
             found = {ids.normalize_id(key): value for key, value in found.items()}
         there = [(key, found[key]) for key in wanted if found.get(key) is not None]
