@@ -461,6 +461,8 @@ def _check_size(root: Any) -> None:
         elif not entered:
             if key in open_ids:
                 _refuse('something contains itself')
+            if len(children) > MAX_VALUES:
+                _refuse('it stands for more values than are read')
             open_ids.add(key)
             pending.append((value, True))
             pending.extend((child, False) for child in children)
