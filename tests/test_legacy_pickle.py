@@ -327,7 +327,7 @@ BOMBS: dict[str, bytes] = {
     'deep lists': b']' * 50_000 + b'a' * 49_999 + b'.',
     'deep tuples': b')' + b'\x85' * 50_000 + b'.',
     'a deep tuple as a key': b'})' + b'\x85' * 1000 + b'Ns.',
-    'a very deep tuple as a key': b'})' + b'\x85' * 1_100_000 + b'Ns.',
+    'a very deep tuple as a key': b'})' + b'\x85' * 450_000 + b'Ns.',
     'billion laughs of lists': laughs(b'l'),
     'billion laughs of tuples': laughs(b't'),
     'laughs in a key': b'\x80\x04}' + laughs(b't')[2:-1].replace(b']\x94', b')\x94') + b'Ns.',
@@ -342,7 +342,7 @@ BOMBS: dict[str, bytes] = {
     'a bytearray of 2**63 bytes': b'\x96' + struct.pack('<Q', 2**63) + b'x.',
     'a frame of 2**63 bytes': b'\x80\x04\x95' + struct.pack('<Q', 2**63) + b'N.',
     'a Decimal of many digits': b"cdecimal\nDecimal\n(S'" + b'9' * 10**6 + b"'\ntR.",
-    'many values': b'(' + b'N' * 300_000 + b'l.',
+    'many values': b'(' + b'N' * 110_000 + b'l.',
     'too long': b'X' + struct.pack('<I', 17 * 2**20) + b'x' * (17 * 2**20) + b'.',
 }
 

@@ -49,7 +49,7 @@ MAX_SIZE = 16 * 2**20
 MAX_DEPTH = codec.MAX_DEPTH
 #: How many values there may be, each counted as often as it is referred to: a list of ten lists of ten lists ... of the
 #: same text is short as a pickle, and endless for whoever walks through it.
-MAX_VALUES = 250_000
+MAX_VALUES = 100_000
 #: How long their texts and numbers may be together, counted likewise, in characters.
 MAX_TEXT = 4 * MAX_SIZE
 # Numbers beyond these are no data: reading the first from decimal digits takes quadratic time.
