@@ -131,7 +131,7 @@ class Activity(BaseActivity):
 
     def get_dehydrated(self) -> DehydratedActivity:
         """Just the reference to this activity that a timeline keeps."""
-        return DehydratedActivity(serialization_id=self.serialization_id)
+        return DehydratedActivity(serialization_id=ids.normalize_id(self.serialization_id))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Activity):
@@ -297,7 +297,7 @@ class AggregatedActivity(BaseActivity):
         """
         if self.dehydrated:
             raise ValueError(f'{self!r} is dehydrated already')
-        self._activity_ids = [activity.serialization_id for activity in self.activities]
+        self._activity_ids = _ids_of(self.activities)
         self.activities = []
         self.dehydrated = True
         return self
@@ -323,7 +323,7 @@ class AggregatedActivity(BaseActivity):
         """The ids of the activities that the group keeps, ascending."""
         if self.dehydrated:
             return list(self._activity_ids)
-        return [activity.serialization_id for activity in self.activities]
+        return _ids_of(self.activities)
 
     def contains(self, activity: Activity | int | uuid.UUID) -> bool:
         """Whether the group keeps this activity, given itself or by its id.
@@ -375,7 +375,7 @@ class AggregatedActivity(BaseActivity):
     def _without(self, activities: Iterable[Activity | int | uuid.UUID]) -> list[Activity | int | uuid.UUID]:
         if self.dehydrated:
             raise ValueError(f'{self!r} is dehydrated: hydrate it before taking activities out')
-        kept = {activity.serialization_id: activity for activity in self.activities}
+        kept = dict(zip(_ids_of(self.activities), self.activities, strict=True))
         removed = [activity for activity in activities if kept.pop(_id_of(activity), None) is not None]
         if removed and not kept:
             raise ValueError(f'removing {removed!r} would leave group {self.group!r} empty: remove the group itself')
@@ -481,6 +481,12 @@ def _id_of(activity: Any) -> int:
     if isinstance(activity, (int, uuid.UUID)):
         return ids.normalize_id(activity)
     raise ValueError(f'{activity!r} is no activity: give an Activity, an int id or a uuid.UUID')
+
+
+def _ids_of(activities: Iterable[Activity]) -> list[int]:
+    # Every id is a plain int but for overridden recipes, which may give a UUID.
+    found = [activity.serialization_id for activity in activities]
+    return [item if type(item) is int else ids.normalize_id(item) for item in found]
 
 
 def _same_date(one: datetime.datetime | None, other: datetime.datetime | None) -> bool:

@@ -76,9 +76,10 @@ metrics.count('the.end', 1)
 
 
 @pytest.fixture(scope='module', params=['statsd', 'python-statsd'])
-def package(request: pytest.FixtureRequest) -> tuple[str, str]:
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """The name of a client, and a folder with that client and nothing else."""
-    folder = request.config.cache.mkdir(f'client-{request.param}')  # type: ignore[union-attr]
+    cache = getattr(request.config, 'cache', None)
+    folder = cache.mkdir(f'client-{request.param}') if cache else tmp_path_factory.mktemp(request.param)
     if not (folder / 'statsd').exists():
         done = subprocess.run(
             [sys.executable, '-m', 'pip', 'install', '--quiet', '--target', str(folder), request.param],

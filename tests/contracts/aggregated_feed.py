@@ -11,6 +11,7 @@ import pytest
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin, RecentVerbAggregator
 from stream_framework.verbs import Add, Comment, Follow, Love
+from tests.contracts.flat_feed import ShortId, UuidId
 from tests.contracts.support import START, act, acts, at, ids, members, names
 
 LOVED, COMMENTED = '3-2013-07-08', '2-2013-07-08'
@@ -177,6 +178,31 @@ class AggregatedFeedContract:
         assert group.object_ids == ['pin;7,8', uuid.UUID(int=6), 2]
         feed.remove(activities[1])
         assert feed[:][0].actor_ids == ['anna', 1]
+
+    @pytest.mark.parametrize('notification', [False, True])
+    @pytest.mark.parametrize('cls', [ShortId, UuidId])
+    def test_ids_of_ones_own(self, backend: Any, cls: Any, notification: bool) -> None:
+        """Short ones, and ``uuid.UUID``, which stands for its int."""
+        make = backend.notification if notification else backend.aggregated
+        feed = make(activity_class=cls, aggregator_class=OneDay)(1)
+        activities = [cls(1, Love, n, time=at(n)) for n in range(1, 21)]
+        numbers = [activity.get_dehydrated().serialization_id for activity in activities]
+        for activity in activities:
+            feed.add(activity)
+        feed.add_many(activities[10:])
+        [group] = feed[:]
+        assert group.activity_ids == numbers[5:]
+        assert group.activity_count == 20
+        assert group.contains(activities[10])
+        assert group.contains(numbers[10])
+        assert not group.contains(activities[0])
+        assert feed.contains(activities[10])
+        feed.remove(activities[10])
+        feed.remove_many(numbers[11:13])
+        [group] = feed[:]
+        assert group.activity_ids == numbers[5:10] + numbers[13:]
+        assert group.activity_count == 17
+        feed.delete()
 
     def test_groups_live_on_the_clock_of_their_activities(self, feed: Any) -> None:
         feed.add_many([act(0, time=at(days=day)) for day in (0, 1, 2)])

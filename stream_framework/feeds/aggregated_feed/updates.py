@@ -218,12 +218,13 @@ def _hydrate(plans: Sequence[_Plan]) -> None:
 
 def _shrink(plan: _Plan) -> None:
     removed = set(plan.update.removed)
+    to_id = plan.update.feed.timeline_storage.activity_to_id
     for slot in plan.slots if removed else ():
         group = slot.old
         stored = group._activity_ids or group.activity_ids
         if removed.isdisjoint(stored):
             continue
-        left = [activity for activity in group.activities if activity.serialization_id not in removed]
+        left = [activity for activity in group.activities if to_id(activity) not in removed]
         if not left:
             slot.now = None
             continue
