@@ -126,6 +126,21 @@ def test_bytes_that_are_no_text_survive_what_is_done_beside_them(redis_backend: 
     assert found[0].encode('utf-8', 'surrogateescape') == bad
 
 
+def test_text_that_is_no_unicode(redis_backend: Any) -> None:
+    feed = redis_backend.flat()('\ud800')
+    for work in (feed.count, lambda: feed.add(act(1)), lambda: feed[:5]):
+        with pytest.raises(SerializationException, match='UTF-8'):
+            work()
+
+
+def test_bytes_that_are_no_text_are_removed(redis_backend: Any) -> None:
+    feed = redis_backend.flat()(1)
+    feed.add_many(acts(3))
+    raw_client().zadd(feed.key, {b'\xff\xfe': 5})
+    feed.timeline_storage.get_cache(feed.key).remove_many(['\udcff\udcfe'])
+    assert len(feed[:]) == 3
+
+
 def test_a_group_without_activities_is_skipped(redis_backend: Any) -> None:
     feed = redis_backend.aggregated(aggregator_class=ByObject)(1)
     feed.add_many([act(n, object=n) for n in range(3)])

@@ -45,22 +45,34 @@ def send(client: Any, commands: Sequence[Command]) -> list[Any]:
     :returns: the replies
     """
     try:
-        if len(commands) == 1:
-            return [client.execute_command(*commands[0])]
-        pipeline = client.pipeline(transaction=False)
-        if is_cluster(client):
-            # Told where to send a script, the client doesn't ask a server first which of the arguments are keys.
-            for command in commands:
-                node = node_of(client, command)
-                options = {} if node is None else {'target_nodes': node}
-                pipeline.execute_command(*command, **options)
-        else:
-            for command in commands:
-                pipeline.execute_command(*command)
-        return pipeline.execute()
+        try:
+            return _send(client, commands)
+        except UnicodeEncodeError:
+            # Bytes that are no UTF-8, read as surrogates. hiredis doesn't turn them back; nothing has been sent yet.
+            return _send(client, [tuple(map(_encoded, command)) for command in commands])
     except Exception as error:
         error.__dict__['about'] = _about(commands, error)
         raise
+
+
+def _send(client: Any, commands: Sequence[Command]) -> list[Any]:
+    if len(commands) == 1:
+        return [client.execute_command(*commands[0])]
+    pipeline = client.pipeline(transaction=False)
+    if is_cluster(client):
+        # Told where to send a script, the client doesn't ask a server first which of the arguments are keys.
+        for command in commands:
+            node = node_of(client, command)
+            options = {} if node is None else {'target_nodes': node}
+            pipeline.execute_command(*command, **options)
+    else:
+        for command in commands:
+            pipeline.execute_command(*command)
+    return pipeline.execute()
+
+
+def _encoded(value: Any) -> Any:
+    return value if not isinstance(value, str) or value.isascii() else value.encode('utf-8', 'surrogateescape')
 
 
 def _about(commands: Sequence[Command], error: Exception) -> str:

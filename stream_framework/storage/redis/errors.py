@@ -152,8 +152,8 @@ class translated(contextlib.ContextDecorator):  # noqa: N801
     :param key: the key that is worked on, or ``None`` for several
     :raises StorageConnectionError: if the server can't be reached, or doesn't answer in time
     :raises StorageError: if it refuses the command
-    :raises SerializationException: if it holds bytes that are no text, and the client, one of the application's own, is
-        strict about that
+    :raises SerializationException: for text that can't be sent as UTF-8, or bytes that can't be read as such by a
+        client of the application that is strict about that
 
     >>> from stream_framework.storage.redis.errors import translated
     >>> with translated('default', 'feed_1'):
@@ -174,9 +174,9 @@ class translated(contextlib.ContextDecorator):  # noqa: N801
     ) -> None:
         if isinstance(error, _FAILURES) and not isinstance(error, StorageError):
             raise translate(error, self.server, self.key) from error
-        if isinstance(error, UnicodeDecodeError):
+        if isinstance(error, UnicodeError):
             about = getattr(error, 'about', None) if self.key is None else f'key {self.key!r}'
-            raise SerializationException(f'{about or "what was read"} holds what is no UTF-8: {error}') from error
+            raise SerializationException(f'{about or "a command"}: what is no UTF-8: {error}') from error
 
 
 def translate(error: BaseException, server: Any = 'default', key: Any = None) -> StorageError:
