@@ -20,6 +20,7 @@ from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
 from stream_framework.feeds.redis import RedisServerMixin
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
 from stream_framework.storage.base import BaseBatch
+from stream_framework.storage.redis.config import redis
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
@@ -96,6 +97,13 @@ class NotificationFeed(AggregatedFeed):
             self.denormalize_count()
         return groups
 
+    def delete(self) -> Any:
+        """Delete the feed and its count."""
+        deleted = super().delete()
+        with self._translated(self.count_key):
+            self.redis.delete(self.count_key)
+        return deleted
+
     def get_denormalized_count(self) -> int:
         """The number of unseen groups as it was last stored."""
         with self._translated(self.count_key):
@@ -161,9 +169,9 @@ class NotificationFeed(AggregatedFeed):
         try:
             yield
         finally:
-            # Whoever took longer than the time-out no longer owns the lock: then there is nothing to release.
             with self._translated(self.lock_key):
-                if lock.owned():
+                # Whoever took longer than the time-out no longer owns the lock, and has nothing to release.
+                with contextlib.suppress(redis.exceptions.LockNotOwnedError):
                     lock.release()
 
     def _translated(self, key: str) -> Any:
