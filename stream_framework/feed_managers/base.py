@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 #: How often a task whose marks keep changing while it looks does the opposite of what it did.
 RECONCILE_ATTEMPTS = 100
 
+#: How many activities following copies at a time, so that following many users does not hold all that they did.
+COPIED_AT_A_TIME = 100_000
+
 
 class FanoutPriority:
     """How urgent a fan-out is: which of the manager's tasks, and so which queue, it goes through."""
@@ -228,7 +231,8 @@ class Manager:
     def apply_follow(self, user_id: Any, target_ids: Iterable[Any], follow_limit: int | None = None) -> None:
         """What following does, now, in this process; the task ``follow_many`` calls it."""
         limit = self.follow_activity_limit if follow_limit is None else follow_limit
-        self._reconcile_follows(user_id, list(target_ids), 'followed', limit)
+        for some_ids in chunks(target_ids, max(COPIED_AT_A_TIME // max(limit, 1), 1)):
+            self._reconcile_follows(user_id, list(some_ids), 'followed', limit)
 
     def apply_unfollow(self, user_id: Any, source_ids: Iterable[Any]) -> None:
         """What unfollowing does, now, in this process; the task ``unfollow_many`` calls it."""

@@ -485,6 +485,20 @@ class ManagerContract:
         manager.follow_user(users[0], users[1], async_=False)
         assert ids(manager.get_feeds(users[0])['normal'][:]) == expected[:3]
 
+    def test_following_many_goes_in_parts(
+        self, manager: Any, users: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr('stream_framework.feed_managers.base.COPIED_AT_A_TIME', 4)
+        manager.follow_activity_limit = 2
+        posted = [self.post(manager, author, (author % 100, author % 100 + 50)) for author in users[1:6]]
+        manager.follow_many_users(users[0], iter(users[1:6]), async_=False)
+        feeds = manager.get_feeds(users[0])
+        expected = sorted((number for numbers in posted for number in numbers), reverse=True)
+        assert ids(feeds['normal'][:]) == expected
+        assert feeds['aggregated'].count() == 10
+        manager.unfollow_many_users(users[0], users[1:6], async_=False)
+        assert feeds['normal'].count() == feeds['aggregated'].count() == 0
+
     def test_following_nobody(self, manager: Any, users: list[int]) -> None:
         manager.follow_many_users(users[0], [], async_=False)
         manager.unfollow_many_users(users[0], [], async_=False)
