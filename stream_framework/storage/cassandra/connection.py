@@ -54,7 +54,7 @@ def setup_connection() -> Any:
 
 
 def get_session() -> Any:
-    """The driver's session; cheap enough to be called for every statement.
+    """The driver's session; a new one if the settings have changed. To be called once for each piece of work.
 
     :raises MissingDependencyError: if cassandra-driver isn't installed
     :raises ConfigurationError: for settings that can't work
@@ -63,12 +63,17 @@ def get_session() -> Any:
     return _current().session
 
 
+def in_use() -> Any:
+    """The driver's session as :func:`get_session` last gave it: for the rest of a piece of work."""
+    return (_open or _renew()).session
+
+
 def prepare(query: str) -> Any:
     """The prepared statement of a query; prepared once for each session.
 
     :raises StorageError: for what the server refuses, a table that is missing, say
     """
-    current = _current()
+    current = _open or _renew()
     found = current.prepared.get(query)
     if found is None:
         try:

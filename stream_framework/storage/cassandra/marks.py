@@ -42,6 +42,7 @@ def set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> N
     :param ttl: in seconds
     :param existing: set only those that exist
     """
+    connection.get_session()
     names = list(dict.fromkeys(names))
     found = _read(names)
     chosen = [name for name in names if name in found] if existing else names
@@ -60,6 +61,7 @@ def set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> N
 
 def get_marks(names: Sequence[str]) -> list[str | None]:
     """The values of marks, in order; ``None`` for what was never set or has expired. One wave."""
+    connection.get_session()
     found = _read(list(dict.fromkeys(names)))
     return [found[name][0] if name in found else None for name in names]
 
@@ -92,7 +94,7 @@ def _write(names: dict[str, int], value: str, ttl: float) -> None:
     for name, timestamp in names.items():
         statement = prepared.bind((name, value, seconds, timestamp))
         rows.append((statement.routing_key, statement, _MARK_BYTES + 2 * len(name)))
-    statements = list(batched(rows))
+    statements = list(batched(settings.STREAM_DEFAULT_KEYSPACE, rows))
     for statement in statements:
         statement.consistency_level = _quorum()
     run(statements)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from stream_framework.storage.cassandra import connection
@@ -43,7 +43,7 @@ def run(statements: Iterable[Any], key: Any = None) -> list[Any]:
     """
     results = []
     failure: BaseException | None = None
-    session = connection.get_session()
+    session = connection.in_use()
     with translated(key):
         for result in _outcomes(session, statements):
             if isinstance(result, BaseException):
@@ -62,7 +62,7 @@ def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | No
     :returns: the rows that each was answered with; ``None`` for one of which it is not known whether it was done
     :raises StorageError: the first other that happened; all have ended then
     """
-    session = connection.get_session()
+    session = connection.in_use()
     results: list[Any] = []
     failure: BaseException | None = None
     for result in _outcomes(session, statements):
@@ -111,7 +111,7 @@ def _result(session: Any, statement: Any, future: Any) -> Any:
         future = session.execute_async(statement)
 
 
-def batched(rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[Any]:
+def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[Any]:
     """Statements, each with its feed's key and its size, as unlogged batches.
 
     Those of one feed that are given one after the other go out together, in batches of :data:`PARTITION_BATCH_BYTES`;
@@ -119,12 +119,13 @@ def batched(rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[Any]:
 
     :param rows: ``(key, bound statement, bytes)``
     """
+    replicas = _replicas(keyspace)
     groups: dict[Any, tuple[list[Any], int]] = {}
     for key, statements, size in _by_feed(rows):
         if size > BATCH_BYTES:
             yield from _parts(statements)
             continue
-        place = replicas(statements[0][0].keyspace, key)
+        place = replicas(key)
         waiting, waiting_size = groups.get(place, ([], 0))
         if waiting_size + size > BATCH_BYTES:
             yield _batch(waiting)
@@ -199,15 +200,16 @@ class OfSeveralFeeds(BoundStatement):
 
 def by_replicas(keyspace: str, keys: Iterable[bytes]) -> list[list[bytes]]:
     """Keys, grouped by the nodes that have them."""
+    replicas = _replicas(keyspace)
     groups: dict[Any, list[bytes]] = {}
     for key in keys:
-        groups.setdefault(replicas(keyspace, key), []).append(key)
+        groups.setdefault(replicas(key), []).append(key)
     return list(groups.values())
 
 
-def replicas(keyspace: str, key: bytes) -> Any:
-    """Which nodes have a feed: a batch of feeds of the same nodes needs no other node to coordinate it."""
-    metadata = connection.get_session().cluster.metadata
+def _replicas(keyspace: str) -> Callable[[bytes], Any]:
+    """What tells which nodes have a feed: a batch of feeds of the same nodes needs no other node to coordinate it."""
+    metadata = connection.in_use().cluster.metadata
     if len(metadata.all_hosts()) < 2:
-        return None
-    return frozenset(host.endpoint for host in metadata.get_replicas(keyspace, key))
+        return lambda key: None
+    return lambda key: frozenset(host.endpoint for host in metadata.get_replicas(keyspace, key))

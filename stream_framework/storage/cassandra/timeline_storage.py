@@ -218,7 +218,7 @@ class CassandraTimelineStorage(GroupStorage):
 
     def _statements(self, table: Table, works: dict[str, _Work], trimmed: Sequence[tuple[str, _Work]]) -> Iterator[Any]:
         """The writes, then for each feed to trim what tells where to cut; all can be under way together."""
-        yield from batched(self._rows(table, works))
+        yield from batched(table.keyspace, self._rows(table, works))
         for key, work in trimmed:
             yield self._where_to_cut(table, key, work)
 
