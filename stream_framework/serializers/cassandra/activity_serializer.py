@@ -7,12 +7,12 @@ import inspect
 from typing import Any
 
 from stream_framework import ids
-from stream_framework.activity import Activity
+from stream_framework.activity import Activity, restored
 from stream_framework.exceptions import InvalidIdError, SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import short
-from stream_framework.verbs import get_verb_by_id
+from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 #: What a ``bigint`` holds.
 _BIGINT = 2**63
@@ -51,11 +51,27 @@ class CassandraActivitySerializer(BaseSerializer):
         :raises ValueError: for a wrong type
         :raises SerializationException: for an id, a time or a context that can't be stored
         """
+        return self.model(**self.dump_columns(activity))
+
+    def dump_columns(self, activity: Any) -> dict[str, Any]:
+        """The values of the columns, without those that are null."""
         self.check_type(activity)
-        columns: dict[str, Any] = {}
+        verb_id = activity.verb.id
+        if type(verb_id) is not int:
+            raise SerializationException(f'the id of {activity.verb!r} is {short(verb_id)}, not an int')
+        columns = {
+            'activity_id': ids.normalize_id(activity.serialization_id),
+            'verb': verb_id,
+            'time': activity.time,
+        }
+        if context := dump_context(activity.extra_context):
+            columns['extra_context'] = context
         others: dict[str, Any] = {}
-        for part in _PARTS:
-            value = getattr(activity, f'{part}_id')
+        for part, value in (
+            ('actor', activity.actor_id),
+            ('object', activity.object_id),
+            ('target', activity.target_id),
+        ):
             if type(value) is int and -_BIGINT <= value < _BIGINT:
                 columns[part] = value
             elif value is not None:
@@ -67,47 +83,58 @@ class CassandraActivitySerializer(BaseSerializer):
                     'stream_framework.storage.cassandra.models.Activity, or give it a column ids = columns.Text()'
                 )
             columns['ids'] = codec.dumps(others, name='ids')
-        if type(activity.verb.id) is not int:
-            raise SerializationException(f'the id of {activity.verb!r} is {short(activity.verb.id)}, not an int')
-        return self.model(
-            activity_id=ids.normalize_id(activity.serialization_id),
-            verb=activity.verb.id,
-            time=activity.time,
-            extra_context=dump_context(activity.extra_context),
-            **columns,
-        )
+        return columns
 
     def loads(self, serialized_activity: Any) -> Any:
         """The activity, with the id that it is stored under.
 
-        :param serialized_activity: a dict of columns
+        :param serialized_activity: a dict of columns, or an instance of the model
         :raises SerializationException: for what can't be read: a verb that isn't registered, a damaged context
         """
-        row = serialized_activity
+        row = serialized_activity if isinstance(serialized_activity, dict) else dict(serialized_activity)
+        get = row.get
         try:
-            values: dict[str, Any] = {part: row[part] for part in _PARTS}
-            others = row.get('ids')
-            if others:
-                values.update(_load_ids(others))
-            if row['time'] is None:
-                raise ValueError('it has no time')
-            activity = self.activity_class(
-                verb=get_verb_by_id(row['verb']),
-                time=row['time'],
-                extra_context=self._load_context(row['extra_context']),
-                **values,
-                **self._columns_besides(row),
+            actor, object_id, target, time, verb_id = (
+                get('actor'),
+                get('object'),
+                get('target'),
+                get('time'),
+                get('verb'),
             )
+            if others := get('ids'):
+                values = _load_ids(others)
+                actor, object_id = values.get('actor', actor), values.get('object', object_id)
+                target = values.get('target', target)
+            if actor is None or object_id is None or time is None or verb_id is None:
+                raise ValueError('a column that every activity has is null')
+            verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
+            context = get('extra_context')
+            extra_context = load_context(context, (self.activity_class,)) if context else {}
+            besides = self._columns_besides(row)
+            if besides:
+                activity = self.activity_class(
+                    actor=actor,
+                    verb=verb,
+                    object=object_id,
+                    target=target,
+                    time=time,
+                    extra_context=extra_context,
+                    **besides,
+                )
+            else:
+                activity = restored(self.activity_class, actor, verb, object_id, target, time, extra_context)
         except (ValueError, TypeError, KeyError, InvalidIdError) as error:
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(row)} is no stored activity: {reason}') from error
-        stored_id = row.get('activity_id')
+        stored_id = get('activity_id')
         if stored_id is not None and isinstance(activity, Activity):
             activity._stored_id = stored_id
         return activity
 
-    def _load_context(self, data: Any) -> dict[Any, Any]:
-        return load_context(data)
+    @functools.cached_property
+    def _verbs(self) -> Any:
+        # Which storage that is, a setting says: looked up once, not for each activity.
+        return get_verb_storage()
 
     def _columns_besides(self, row: Any) -> dict[str, Any]:
         if len(row) <= len(_OWN_COLUMNS) and _OWN_COLUMNS.issuperset(row):
@@ -130,15 +157,16 @@ def dump_context(context: Any) -> bytes | None:
     return codec.dumps(context, name='extra_context').encode('ascii')
 
 
-def load_context(data: Any) -> dict[Any, Any]:
+def load_context(data: Any, classes: tuple[Any, ...] = ()) -> dict[Any, Any]:
     """The context that was stored, by this library or by 1.4.0.
 
+    :param classes: the activity classes that a pickle of 1.4.0 may hold
     :raises SerializationException: for anything else
     """
     if not data:
         return {}
     # No pickle starts with a brace.
-    context = codec.loads(data) if data[:1] == b'{' else legacy_pickle.loads(data)
+    context = codec.loads(data) if data[:1] == b'{' else legacy_pickle.loads(data, classes)
     if not isinstance(context, dict):
         raise SerializationException(f'the context is {short(context)}, not a dict')
     return context

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 from stream_framework import ids
-from stream_framework.activity import Activity
+from stream_framework.activity import Activity, restored
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseAggregatedSerializer
 from stream_framework.serializers.utils import short
-from stream_framework.verbs import get_verb_by_id
+from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -40,36 +41,40 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         :raises ValueError: for a wrong type
         :raises SerializationException: for a dehydrated group, or an id, a time or a context that can't be stored
         """
+        return self.model(**self.dump_columns(aggregated))
+
+    def dump_columns(self, aggregated: Any) -> dict[str, Any]:
+        """The values of the columns, without those that the model hasn't got."""
         self.check_type(aggregated)
         if aggregated.dehydrated:
             raise SerializationException(
                 f'group {short(aggregated.group)} is dehydrated, but {type(self).__name__} stores whole activities: '
                 'hydrate it first'
             )
-        values = {name: getattr(aggregated, name) for name in _OPTIONAL if name in self.model._columns}
-        return self.model(
-            activity_id=int(aggregated.serialization_id),
-            activities=dump_activities(aggregated.activities),
-            group=str(aggregated.group),
-            created_at=aggregated.created_at,
-            updated_at=aggregated.updated_at,
-            **values,
-        )
+        columns = {
+            'activity_id': int(aggregated.serialization_id),
+            'activities': dump_activities(aggregated.activities),
+            'group': str(aggregated.group),
+            'created_at': aggregated.created_at,
+            'updated_at': aggregated.updated_at,
+        }
+        columns.update((name, getattr(aggregated, name)) for name in _OPTIONAL if name in self.model._columns)
+        return columns
 
     def loads(self, serialized_aggregated: Any) -> Any:
         """The group, with the id that it is stored under.
 
-        :param serialized_aggregated: a dict of columns
+        :param serialized_aggregated: a dict of columns, or an instance of the model
         :raises SerializationException: for what can't be read
         """
-        row = serialized_aggregated
+        row = serialized_aggregated if isinstance(serialized_aggregated, dict) else dict(serialized_aggregated)
         try:
-            if row['group'] is None or row['updated_at'] is None:
+            if row.get('group') is None or row.get('updated_at') is None:
                 raise ValueError('it has no name, or no updated_at')
             aggregated = self.aggregated_activity_class(
                 row['group'],
-                activities=self._load_activities(row['activities']),
-                created_at=row['created_at'],
+                activities=self._load_activities(row.get('activities')),
+                created_at=row.get('created_at'),
                 updated_at=row['updated_at'],
             )
             aggregated.seen_at, aggregated.read_at = row.get('seen_at'), row.get('read_at')
@@ -83,7 +88,12 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
 
     def peek_group(self, data: Any) -> str | None:
         """The name of a stored group."""
-        return data['group'] if isinstance(data, dict) else getattr(data, 'group', None)
+        return data.get('group') if isinstance(data, dict) else getattr(data, 'group', None)
+
+    @functools.cached_property
+    def _verbs(self) -> Any:
+        # Which storage that is, a setting says: looked up once, not for each activity.
+        return get_verb_storage()
 
     def _load_activities(self, data: Any) -> list[Any]:
         if not data:
@@ -99,14 +109,9 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
     def _load_activity(
         self, stored_id: Any, actor: Any, verb_id: Any, object_id: Any, target: Any, time: Any, context: Any
     ) -> Any:
-        activity = self.activity_class(
-            actor,
-            get_verb_by_id(verb_id),
-            object_id,
-            target,
-            time=_EPOCH + _timedelta(microseconds=time),
-            extra_context=context,
-        )
+        verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
+        moment = _EPOCH + _timedelta(microseconds=time)
+        activity = restored(self.activity_class, actor, verb, object_id, target, moment, context)
         activity._stored_id = stored_id
         return activity
 

@@ -12,7 +12,7 @@ from cassandra import (  # noqa: E402
     WriteFailure,
     WriteTimeout,
 )
-from cassandra.cqlengine import columns  # noqa: E402
+from cassandra.cqlengine import ValidationError, columns  # noqa: E402
 from cassandra.cqlengine.models import Model  # noqa: E402
 from cassandra.cqltypes import IntegerType  # noqa: E402
 from cassandra.query import (  # noqa: E402
@@ -35,6 +35,7 @@ __all__ = [
     'OperationTimedOut',
     'ReadTimeout',
     'SimpleStatement',
+    'ValidationError',
     'WriteFailure',
     'WriteTimeout',
     'columns',

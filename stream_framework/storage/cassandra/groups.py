@@ -248,16 +248,15 @@ class GroupStorage(BaseTimelineStorage):
         elif guarded:
             statements.append(table.statement(_ALWAYS, version, key))
         gone = dict.fromkeys(ids.normalize_id(item) for item, _ in change.removed)
-        coming = {ids.normalize_id(item): instance for item, instance in change.added.items()}
+        coming: dict[int, Any] = {ids.normalize_id(item): data for item, data in change.added.items()}
         for row in token.legacy if token is not None else ():
             if row['activity_id'] not in gone:
-                moved = self._moved(key, row)
                 gone[row['activity_id']] = None
-                coming.setdefault(moved.activity_id, moved)
+                coming.setdefault(moved_id(row), self._moved(key, row))
         if cut is not None:
-            coming = {item: instance for item, instance in coming.items() if item >= cut}
-        for item, instance in coming.items():
-            row = table.encode(instance, replaces=item in gone)
+            coming = {item: data for item, data in coming.items() if item >= cut}
+        for item, data in coming.items():
+            row = table.encode(data, replaces=item in gone)
             statements.append(table.insert(name, row))
             size += row.bytes
         # What goes and comes at once would go: a deletion wins against a row of the same moment.
@@ -272,21 +271,20 @@ class GroupStorage(BaseTimelineStorage):
             )
         return _Attempt(change, conditional(statements) if guarded else unlogged(statements), version)
 
-    def _moved(self, key: str, row: dict[str, Any]) -> Any:
+    def _moved(self, key: str, row: dict[str, Any]) -> dict[str, Any]:
         """A row of 1.4.0 as it is written under an id of ours."""
-        new_id = moved_id(row)
         try:
             group = self.load(key, row['activity_id'], row)
             group._stored_id = None
-            instance = self.serialize_activity(group)
+            moved = dict(self.serialize_activity(group))
         except SerializationException:
             # What can't be read stays as it is, and is told of when it is read.
-            instance = self.model()
-        for attribute, value in row.items():
-            if instance._values[attribute].value is None:
-                setattr(instance, attribute, value)
-        instance.activity_id = new_id
-        return instance
+            moved = {}
+        for name, value in row.items():
+            if moved.get(name) is None:
+                moved[name] = value
+        moved['activity_id'] = moved_id(row)
+        return moved
 
     def _cuts(self, table: Table, changes: Sequence[Change]) -> dict[int, int]:
         """Where to cut the feeds that are to be trimmed: id of the change -> the lowest id that stays."""

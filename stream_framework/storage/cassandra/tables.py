@@ -16,6 +16,7 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from stream_framework import settings
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.utils import short
 from stream_framework.storage.cassandra import connection
-from stream_framework.storage.cassandra.driver import UNSET_VALUE, BoundStatement, columns
+from stream_framework.storage.cassandra.driver import UNSET_VALUE, BoundStatement, ValidationError, columns
 from stream_framework.storage.cassandra.errors import SYNC, refused, translated
 
 logger = logging.getLogger(__name__)
@@ -39,16 +40,18 @@ CELL_BYTES, ROW_BYTES = 22, 20
 #: The largest row that is sent: the server refuses a mutation of half a commit log segment, 16 MiB by default.
 MAX_ROW_BYTES = 12 * 2**20
 
+# Types of columns whose values need no conversion.
+_PLAIN_COLUMNS = (columns.BigInt, columns.VarInt, columns.Text, columns.Bytes)
+
 _tables: dict[Any, Table] = {}
 
 
 class Row:
     """What is written of one entry: its values, serialized once for all the feeds that get it."""
 
-    __slots__ = ('activity_id', 'bytes', 'values')
+    __slots__ = ('bytes', 'values')
 
-    def __init__(self, activity_id: int, values: list[Any], size: int) -> None:
-        self.activity_id = activity_id
+    def __init__(self, values: list[Any], size: int) -> None:
         self.values = values
         #: About what the server counts for it.
         self.bytes = size
@@ -125,56 +128,84 @@ class Table:
                 key,
             ) from error
 
-    def encode(self, instance: Any, replaces: bool = False) -> Row:
-        """An instance of the model as it is sent, but for the key.
+    def encode(self, data: Any, replaces: bool = False) -> Row:
+        """A row as it is sent, but for the key.
 
+        :param data: a dict of columns, or an instance of the model
         :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
             new row is the same, and costs no tombstones
         :raises SerializationException: for what the table can't hold
         """
-        prepared = connection.prepare(self.insert_query)
-        version = prepared.protocol_version
+        get = data.get if isinstance(data, dict) else functools.partial(_value_of, data)
+        absent = None if replaces else UNSET_VALUE
         values: list[Any] = []
         size = ROW_BYTES
-        stored = instance._values
-        for spec, (attribute, column) in zip(prepared.column_metadata, self.columns.items(), strict=True):
-            if attribute == 'feed_id':
-                continue
-            value = stored[attribute].value
-            if value is not None and value is not UNSET_VALUE:
-                value = self._to_database(attribute, column, value)
+        for attribute, convert, serialize, version in self._encoders:
+            value = get(attribute)
             if value is None:
-                values.append(None if replaces else UNSET_VALUE)
+                values.append(absent)
                 continue
-            data = spec.type.serialize(value, version)
-            values.append(data)
-            size += CELL_BYTES + len(data)
-        for attribute in self.missing:
-            value = stored[attribute].value
-            if value and attribute not in _LEFT_OUT:
+            try:
+                if convert is not None:
+                    value = convert(attribute, value)
+                if value is None:
+                    values.append(absent)
+                    continue
+                binary = serialize(value, version)
+            except (TypeError, ValueError, AttributeError, struct.error, ValidationError) as error:
                 raise SerializationException(
-                    f'the table {self.name} has no column for {attribute}={short(value)}: add it, {SYNC}'
+                    f'{attribute}={short(value)} does not fit the table {self.name}: {error}'
+                ) from error
+            values.append(binary)
+            size += CELL_BYTES + len(binary)
+        for attribute in self.missing:
+            if get(attribute) and attribute not in _LEFT_OUT:
+                raise SerializationException(
+                    f'the table {self.name} has no column for {attribute}={short(get(attribute))}: add it, {SYNC}'
                 )
         if size > MAX_ROW_BYTES:
             raise SerializationException(
-                f'id {instance.activity_id}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that Cassandra '
+                f'id {get("activity_id")}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that Cassandra '
                 'takes: keep large values elsewhere, and only a reference in extra_context'
             )
-        return Row(instance.activity_id, values, size)
+        return Row(values, size)
 
-    def _to_database(self, attribute: str, column: Any, value: Any) -> Any:
-        kind = self.types[attribute]
-        if isinstance(column, columns.DateTime) and isinstance(value, datetime.datetime):
-            # To the millisecond, exactly; cqlengine goes by floating point.
+    @functools.cached_property
+    def _encoders(self) -> list[tuple[str, Any, Any, int]]:
+        """For each column but the key: what makes a value of the driver's of it (``None``: it is one), and bytes."""
+        prepared = connection.prepare(self.insert_query)
+        encoders = []
+        for spec, (attribute, column) in zip(prepared.column_metadata, self.columns.items(), strict=True):
+            if attribute == 'feed_id':
+                continue
+            if isinstance(column, columns.DateTime):
+                convert: Any = self._milliseconds
+            elif self.types[attribute] in ('int', 'ascii'):
+                convert = self._narrow
+            else:
+                # What cqlengine would check, the driver checks, too.
+                convert = None if type(column) in _PLAIN_COLUMNS else self._to_database
+            encoders.append((attribute, convert, spec.type.serialize, prepared.protocol_version))
+        return encoders
+
+    def _milliseconds(self, attribute: str, value: Any) -> Any:
+        # Exactly; cqlengine goes by floating point.
+        if isinstance(value, datetime.datetime):
             return (value.replace(tzinfo=None) - _EPOCH) // _MILLISECOND
-        value = column.to_database(value)
-        if kind == 'int' and isinstance(value, int) and not -(2**31) <= value < 2**31:
+        return self._to_database(attribute, value)
+
+    def _to_database(self, attribute: str, value: Any) -> Any:
+        return self.columns[attribute].to_database(value)
+
+    def _narrow(self, attribute: str, value: Any) -> Any:
+        value = self._to_database(attribute, value)
+        if isinstance(value, int) and not -(2**31) <= value < 2**31:
             raise SerializationException(
                 f'{attribute}={value} does not fit the table {self.name}, which 1.4.0 made: its columns hold 32 bits, '
                 "and a column's type can't be altered. Give the feed class another timeline_cf_name, whose table will "
                 f'have 64 bits, create it ({SYNC}), and copy what is to be kept'
             )
-        if kind == 'ascii' and isinstance(value, str) and not value.isascii():
+        if isinstance(value, str) and not value.isascii():
             raise SerializationException(
                 f'{attribute}={short(value)} does not fit the table {self.name}, which 1.4.0 made: its columns hold '
                 'ASCII. Give the feed class another timeline_cf_name, whose table will hold any text'
@@ -191,6 +222,10 @@ class Table:
         if self._renamed:
             found = [{self._renamed.get(name, name): value for name, value in row.items()} for row in found]
         return found
+
+
+def _value_of(instance: Any, attribute: str) -> Any:
+    return instance._values[attribute].value
 
 
 def bound(prepared: Any, values: list[Any]) -> Any:

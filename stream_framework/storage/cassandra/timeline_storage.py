@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
+from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
 from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Change, Pairs
 from stream_framework.storage.cassandra import connection, models, tables
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
@@ -27,6 +29,7 @@ _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
 _COUNT = 'SELECT COUNT(activity_id) AS count FROM {table} WHERE feed_id = ?'
 _ONE_ID = 'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
+_STOCK_SERIALIZERS: tuple[Any, ...] = (CassandraActivitySerializer, CassandraAggregatedActivitySerializer)
 _LEGACY = ids.LEGACY_GROUP_LIMIT
 #: About what the server counts for the deletion of a row.
 _DELETE_BYTES = 60
@@ -125,6 +128,24 @@ class CassandraTimelineStorage(GroupStorage):
     def serializer_options(self) -> dict[str, Any]:
         """The keywords that the serializer class is called with."""
         return {**super().serializer_options(), 'model': self.model}
+
+    def serialize_activity(self, activity: Any) -> Any:
+        """What is stored of one activity or group: a dict of columns, or an instance of the model."""
+        return self._dumps(activity)
+
+    def serialize_activities(self, activities: Iterable[Any]) -> dict[Any, Any]:
+        """Id -> what is stored of it, in the order given."""
+        dumps, to_id = self.serialize_activity, self.activity_to_id
+        return {to_id(activity): dumps(activity) for activity in activities}
+
+    @functools.cached_property
+    def _dumps(self) -> Any:
+        # Making an instance of the model takes longer than all the rest: it is made for those who may look at it.
+        serializer, kind = self.serializer, type(self.serializer)
+        ours = any(kind.dumps is stock.dumps for stock in _STOCK_SERIALIZERS)
+        if ours and not self.has_own_hooks and not any(column.has_default for column in self.model._columns.values()):
+            return serializer.dump_columns
+        return serializer.dumps
 
     def get_batch_interface(self) -> Any:
         """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
@@ -229,10 +250,10 @@ class CassandraTimelineStorage(GroupStorage):
         encoded: dict[int, Row] = {}
         for key, work in works.items():
             name = table.key(key)
-            for instance in work.rows.values():
-                row = encoded.get(id(instance))
+            for data in work.rows.values():
+                row = encoded.get(id(data))
                 if row is None:
-                    row = encoded[id(instance)] = table.encode(instance)
+                    row = encoded[id(data)] = table.encode(data)
                 yield name, bound(insert, [name, *row.values]), row.bytes + len(name)
             for item in work.gone:
                 yield (
