@@ -244,13 +244,13 @@ class BaseFeed:
     ) -> list[Any]:
         """The activities at the positions from ``start`` up to, not including, ``stop``.
 
-        A position whose activity has left the activity storage is skipped, and the read goes on behind ``stop`` until
-        as many as asked for are found, or the feed ends: a short page means the end.
+        A position whose activity has left the activity storage, or whose group has none, is skipped, and the read goes
+        on behind ``stop`` until as many as asked for are found, or the feed ends: a short page means the end.
 
         :param rehydrate: ``False`` returns references as they are in the timeline
         """
         found = self._read(start, stop)
-        if not rehydrate or not self.needs_hydration(found):
+        if not rehydrate or not (self.needs_hydration(found) or any(map(_is_empty, found))):
             return found
         hydrated = self.hydrate_activities(found)
         if stop is None:
@@ -275,14 +275,15 @@ class BaseFeed:
         """
         activities = list(activities)
         wanted = [key for activity in activities if activity.dehydrated for key in activity._activity_ids]
-        whole = self.activity_storage.get_map(wanted)
+        whole = self.activity_storage.get_map(wanted) if wanted else {}
         hydrated: list[Any] = []
         for activity in activities:
             if type(activity) is DehydratedActivity:
                 if activity.serialization_id in whole:
                     hydrated.append(whole[activity.serialization_id])
             elif not activity.dehydrated:
-                hydrated.append(activity)
+                if not _is_empty(activity):
+                    hydrated.append(activity)
             elif isinstance(activity, AggregatedActivity):
                 group = activity.get_hydrated(whole)
                 if group.activities:
@@ -381,6 +382,10 @@ class UserBaseFeed(BaseFeed):
 def _is_own(method: Any, base: Any) -> bool:
     """Whether a feed's method, of its class or set on the feed itself, is another than the base's."""
     return getattr(method, '__func__', None) is not base
+
+
+def _is_empty(item: Any) -> bool:
+    return isinstance(item, AggregatedActivity) and not item.dehydrated and not item.activities
 
 
 def _as_list(values: Any) -> Any:

@@ -298,6 +298,13 @@ class AggregatedFeedContract:
         assert (found.is_seen(), found.is_read()) == (True, True)
         assert found.actor_ids == [1000, 1001, 1002]
 
+    def test_stored_groups_without_an_activity_are_skipped(self, feed: Any) -> None:
+        type(feed).insert_activities(acts(3))
+        groups = [AggregatedActivity(f'group {n}', [act(n)], at(n), at(n)) for n in (0, 2)]
+        feed.add_many_aggregated([*groups, *(AggregatedActivity(f'none {n}', [], at(n), at(n)) for n in (1, 3))])
+        assert names(feed[:]) == names(feed[:2]) == ['group 2', 'group 0']
+        assert names(feed[:1]) == names(feed.filter()[0]) == ['group 2']
+
     def test_what_was_given_is_not_changed(self, feed: Any) -> None:
         group = feed.get_aggregator().aggregate(acts(3))[0]
         type(feed).insert_activities(acts(3))
