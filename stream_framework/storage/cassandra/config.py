@@ -50,8 +50,17 @@ def snapshot() -> tuple[Any, ...]:
     return (
         list(hosts) if isinstance(hosts, (list, tuple)) else hosts,
         settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL,
-        dict(settings.CASSANDRA_DRIVER_KWARGS),
+        _driver_keywords(),
     )
+
+
+def _driver_keywords() -> dict[str, Any]:
+    given = settings.CASSANDRA_DRIVER_KWARGS
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f'CASSANDRA_DRIVER_KWARGS is {given!r}: give a dict of keywords of cassandra.cluster.Cluster'
+        )
+    return dict(given)
 
 
 def contact_points() -> list[Any]:
@@ -112,11 +121,7 @@ def cluster_options() -> dict[str, Any]:
 
     :raises ConfigurationError: if the setting is no dict
     """
-    given = settings.CASSANDRA_DRIVER_KWARGS
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(
-            f'CASSANDRA_DRIVER_KWARGS is {given!r}: give a dict of keywords of cassandra.cluster.Cluster'
-        )
+    given = _driver_keywords()
     options: dict[str, Any] = {
         'connect_timeout': CONNECT_TIMEOUT,
         'control_connection_timeout': CONNECT_TIMEOUT,

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from stream_framework import settings
-from stream_framework.exceptions import StorageError
+from stream_framework.exceptions import ConfigurationError, StorageError
 from stream_framework.storage.cassandra import config
 from stream_framework.storage.cassandra.config import cassandra
 from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate
@@ -151,12 +151,22 @@ def _connect() -> Any:
     options = config.cluster_options()
     cluster = None
     try:
-        cluster = Cluster(**options)
+        cluster = _make(Cluster, options)
         return cluster.connect()
     except FAILURES as error:
         if cluster is not None:
             cluster.shutdown()
         raise translate(error) from error
+
+
+def _make(cluster_class: Any, options: dict[str, Any]) -> Any:
+    try:
+        return cluster_class(**options)
+    except (TypeError, ValueError) as error:
+        # Names only: among the values may be a password.
+        raise ConfigurationError(
+            f'CASSANDRA_DRIVER_KWARGS has {", ".join(settings.CASSANDRA_DRIVER_KWARGS) or "nothing"}: {error}'
+        ) from error
 
 
 def _register(session: Any) -> None:
