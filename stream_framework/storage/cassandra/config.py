@@ -15,7 +15,12 @@ try:
     import cassandra as cassandra
     from cassandra import ConsistencyLevel
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, ExecutionProfile
-    from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+    from cassandra.policies import (
+        ConstantSpeculativeExecutionPolicy,
+        DCAwareRoundRobinPolicy,
+        ExponentialReconnectionPolicy,
+        TokenAwarePolicy,
+    )
 except ImportError:
     cassandra = None
 
@@ -23,6 +28,11 @@ except ImportError:
 CONNECT_TIMEOUT = 5.0
 #: How long one request may take, in seconds, unless an execution profile says otherwise.
 REQUEST_TIMEOUT = 10.0
+#: After how many seconds a request that may be repeated is made of another node too, and of how many others: a node
+#: that has frozen answers nothing, and is not noticed for a while.
+ASK_ANOTHER_AFTER, ASK_OTHERS = 2.0, 2
+#: A connection that nothing came from for so many seconds is asked whether it lives, and given up after so many more.
+HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT = 5, 10
 #: The first and the longest wait before a node that is down is tried again, in seconds. (The driver's own default
 #: grows to ten minutes.)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
@@ -127,6 +137,8 @@ def cluster_options() -> dict[str, Any]:
         'control_connection_timeout': CONNECT_TIMEOUT,
         # How long the driver may wait before it looks at a schema that it was told has changed, in seconds.
         'schema_event_refresh_window': 0.2,
+        'idle_heartbeat_interval': HEARTBEAT_INTERVAL,
+        'idle_heartbeat_timeout': HEARTBEAT_TIMEOUT,
         'reconnection_policy': ExponentialReconnectionPolicy(FIRST_WAIT, LONGEST_WAIT),
     }
     options.update((name, value) for name, value in given.items() if name not in _OF_CQLENGINE)
@@ -145,4 +157,9 @@ def _default_profile(options: dict[str, Any]) -> Any:
     values = {name: options.pop(key) for key, name in _OF_PROFILES.items() if key in options}
     # Nodes that hold the partition first, in an order of chance: the load of a partition that many read is spread.
     values.setdefault('load_balancing_policy', TokenAwarePolicy(DCAwareRoundRobinPolicy(), shuffle_replicas=True))
-    return ExecutionProfile(consistency_level=consistency(), request_timeout=REQUEST_TIMEOUT, **values)
+    return ExecutionProfile(
+        consistency_level=consistency(),
+        request_timeout=REQUEST_TIMEOUT,
+        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(ASK_ANOTHER_AFTER, ASK_OTHERS),
+        **values,
+    )

@@ -28,8 +28,9 @@ FAILURES: tuple[type[BaseException], ...] = ()
 if cassandra is not None:
     from cassandra import DriverException
     from cassandra.cluster import NoHostAvailable
-    from cassandra.connection import ConnectionException
-    from cassandra.protocol import ErrorMessage
+    from cassandra.connection import ConnectionBusy, ConnectionException
+    from cassandra.pool import NoConnectionsAvailable
+    from cassandra.protocol import ErrorMessage, OverloadedErrorMessage
 
     FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
@@ -169,6 +170,14 @@ def is_unreachable(error: BaseException) -> bool:
         return False
     causes = (getattr(error, 'errors', None) or {}).values()
     return all(isinstance(cause, (ConnectionException, OSError)) for cause in causes)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether some node would have taken the statement, but had too much to do."""
+    if not isinstance(error, NoHostAvailable):
+        return False
+    causes = (getattr(error, 'errors', None) or {}).values()
+    return any(isinstance(cause, (ConnectionBusy, NoConnectionsAvailable, OverloadedErrorMessage)) for cause in causes)
 
 
 def error_class(driver_class: type, unreachable: bool) -> Any:

@@ -269,7 +269,10 @@ class GroupStorage(BaseTimelineStorage):
                 f'a change of {size} bytes is too large, {MAX_CHANGE_BYTES} is the most that is written in one step',
                 key,
             )
-        return _Attempt(change, conditional(statements) if guarded else unlogged(statements), version)
+        if not guarded:
+            return _Attempt(change, unlogged(statements), version)
+        # Of two copies of a batch that depends on a version, one is done; the other finds the version that it has set.
+        return _Attempt(change, conditional(statements, repeatable=token is not None), version)
 
     def _moved(self, key: str, row: dict[str, Any]) -> dict[str, Any]:
         """A row of 1.4.0 as it is written under an id of ours."""

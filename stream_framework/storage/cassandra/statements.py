@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from stream_framework.storage.cassandra.driver import (
     WriteFailure,
     WriteTimeout,
 )
-from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate, translated
+from stream_framework.storage.cassandra.errors import FAILURES, is_busy, is_unreachable, translate, translated
 
 #: How many statements are under way at a time.
 IN_FLIGHT = 32
@@ -27,6 +28,8 @@ BATCH_BYTES = 4600
 PARTITION_BATCH_BYTES = 16 * 1024
 #: How often a statement that may be repeated is sent again after a time-out, to another node where there is one.
 RETRIES = 2
+#: For how many seconds a statement waits for servers that are too busy to take it, and how long at a time.
+BUSY_PATIENCE, BUSY_WAIT = 10.0, 0.02
 
 _TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
 # After these nobody knows whether a conditional batch was done.
@@ -101,12 +104,18 @@ def _outcomes(session: Any, statements: Iterable[Any]) -> Iterator[Any]:
 
 def _result(session: Any, statement: Any, future: Any) -> Any:
     attempt = 0
+    patience = BUSY_PATIENCE
     while True:
         try:
             return list(future.result())
         except FAILURES as error:
-            attempt += 1
-            if not (isinstance(error, _TIMEOUTS) and statement.is_idempotent and attempt <= RETRIES):
+            if is_busy(error) and patience > 0:
+                # Nothing was sent; the others that are under way are making room.
+                time.sleep(BUSY_WAIT)
+                patience -= BUSY_WAIT
+            elif isinstance(error, _TIMEOUTS) and statement.is_idempotent and attempt < RETRIES:
+                attempt += 1
+            else:
                 return error
         future = session.execute_async(statement)
 
@@ -178,12 +187,15 @@ def unlogged(statements: Iterable[Any]) -> Any:
     return batch
 
 
-def conditional(statements: Iterable[Any]) -> Any:
-    """One batch within one partition, done only if its conditions hold; nobody sends it twice unasked."""
+def conditional(statements: Iterable[Any], repeatable: bool = False) -> Any:
+    """One batch within one partition, done only if its conditions hold.
+
+    :param repeatable: whether the driver may send it twice; otherwise nobody does unasked
+    """
     batch = BatchStatement(BatchType.UNLOGGED)
     for statement in statements:
         batch.add(statement)
-    batch.is_idempotent = False
+    batch.is_idempotent = repeatable
     return batch
 
 
