@@ -206,8 +206,12 @@ class Cassandra(Backend):
         available('stream_framework.feeds.cassandra', 'cassandra')
         from stream_framework import settings
 
-        settings.configure(**server('cassandra'))
+        settings.configure(**self.settings())
         importlib.import_module('stream_framework.storage.cassandra.connection').setup_connection()
+
+    def settings(self) -> dict[str, Any]:
+        """What to configure, in other processes too: plain values."""
+        return server('cassandra')
 
     def prepare(self, feed_class: Any) -> None:
         from cassandra.cqlengine.management import sync_table

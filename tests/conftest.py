@@ -9,6 +9,7 @@ import pytest
 pytest.register_assert_rewrite('tests.contracts')
 
 from tests.backends import BACKENDS, running  # noqa: E402
+from tests.servers import processes  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help='run the contracts on this backend only (may be repeated): '
         + ', '.join(backend.name for backend in BACKENDS),
     )
+
+
+def pytest_unconfigure() -> None:
+    processes.end()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,7 +9,6 @@ from the jars, since tests kill and freeze them. ``TEST_CASSANDRA_VERSION`` (5.0
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import functools
 import os
@@ -44,16 +43,27 @@ class Node:
     :param port: for clients, the same on every node of a cluster
     :param storage_port: for other nodes, likewise; the one after it must be free too
     :param index: its number in a cluster of three, ``None`` for a node by itself
+    :param lasting: whether it may be killed and started again; one that may not is faster
+    :param extra: further lines of its ``cassandra.yaml``
     """
 
-    def __init__(self, host: str, port: int, storage_port: int, index: int | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        storage_port: int,
+        index: int | None = None,
+        lasting: bool = True,
+        extra: str = '',
+    ) -> None:
         self.host = host
         self.port = port
         self.folder = processes.new_folder('cassandra')
         self.server: processes.Server | None = None
         self._storage_port = storage_port
         self._index = index
-        self._write_configuration()
+        self._lasting = lasting
+        self._write_configuration(extra)
 
     def launch(self) -> None:
         """Start the process; :meth:`wait` says when it answers."""
@@ -94,14 +104,14 @@ class Node:
         if self.server is not None:
             self.server.stop()
 
-    def _write_configuration(self) -> None:
+    def _write_configuration(self, extra: str) -> None:
         text = (CONF / f'cassandra-{SERIES}.yaml').read_text()
         text = re.sub(r'(?m)^(listen_address|rpc_address):.*', rf'\1: {self.host}', text)
         if self._index is not None:
             text += f"initial_token: '{-(2**63) + self._index * 2**64 // 3}'\n"
             # A frozen node must not hold up its peers for as long as a busy machine may hold up a single one.
-            text = re.sub(r'(?m)^(\w*_timeout): 30s', r'\1: 10s', text)
-        (self.folder / 'cassandra.yaml').write_text(text)
+            text = re.sub(r'(?m)^(\w*_timeout): 30s', r'\1: 5s', text)
+        (self.folder / 'cassandra.yaml').write_text(text + extra)
         for name in ('data', 'tmp', 'triggers'):
             (self.folder / name).mkdir()
 
@@ -125,14 +135,14 @@ class Node:
             'cassandra.superuser_setup_delay_ms': 0,
             'cassandra.size_recorder_interval': 0,
         }
-        if self._index is None:
+        if not self._lasting:
             # Nothing outlives the process: no flush of system tables, no fsync.
             options |= {
                 'cassandra.unsafesystem': 'true',
                 'cassandra.skip_sync': 'true',
                 'cassandra.test.flush_local_schema_changes': 'false',
             }
-        elif self._index:
+        if self._index:
             # It takes its token at once, with no data to wait for.
             options |= {'cassandra.auto_bootstrap': 'false', 'cassandra.consistent.rangemovement': 'false'}
         heap = '640M' if self._index is None else '448M'
@@ -168,9 +178,15 @@ def _one() -> dict[str, Any]:
     if processes.has_docker_engine():
         _, port = processes.compose('cassandra', 'CASSANDRA_PORT', speaks_cql, PATIENCE)
         return make_keyspace(['127.0.0.1'], port, 1)
+    node = single(lasting=False)
+    node.start()
+    return make_keyspace(['127.0.0.1'], node.port, 1)
+
+
+def single(lasting: bool = True, extra: str = '') -> Node:
+    """A node by itself at a free port, not started yet."""
     port, storage_port = _ports(['127.0.0.1'])
-    Node('127.0.0.1', port, storage_port).start()
-    return make_keyspace(['127.0.0.1'], port, 1)
+    return Node('127.0.0.1', port, storage_port, lasting=lasting, extra=extra)
 
 
 @functools.lru_cache(None)
@@ -193,20 +209,56 @@ def cluster() -> dict[str, Any]:
 
 @functools.lru_cache(None)
 def _cluster() -> dict[str, Any]:
-    return make_keyspace(CLUSTER_HOSTS, nodes()[0].port, 3)
+    settings = make_keyspace(CLUSTER_HOSTS, nodes()[0].port, 3)
+    wait_for_all(settings)
+    return settings
+
+
+def wait_for_all(settings: dict[str, Any]) -> None:
+    """Until each node knows the keyspace and takes all nodes for up: it can write to every replica."""
+    port, table = nodes()[0].port, f'{settings["STREAM_DEFAULT_KEYSPACE"]}.probe'
+    for node in nodes():
+        for statement in (
+            f'CREATE TABLE IF NOT EXISTS {table} (id int PRIMARY KEY)',
+            f'INSERT INTO {table} (id) VALUES (1)',
+        ):
+            processes.wait_until(
+                lambda node=node, statement=statement: _succeeds(node.host, port, statement),
+                120,
+                f'the node on {node.host} to see the others',
+            )
+
+
+def _succeeds(host: str, port: int, statement: str) -> bool:
+    from cassandra import DriverException
+    from cassandra.cluster import NoHostAvailable
+
+    try:
+        execute([host], port, statement, level='ALL')
+    except (DriverException, NoHostAvailable):
+        return False
+    return True
+
+
+def stop_cluster() -> None:
+    """End the three nodes; who asks for them again gets new ones, with another keyspace."""
+    if nodes.cache_info().currsize:
+        for node in nodes():
+            node.stop()
+    nodes.cache_clear()
+    _cluster.cache_clear()
 
 
 def make_keyspace(hosts: list[str], port: int, replicas: int, drop: bool = False) -> dict[str, Any]:
     """Create a keyspace with a name that is new, and give the settings for it.
 
-    :param drop: drop it when the process ends, where the server goes on
+    :param drop: drop it when the tests end, where the server goes on
     """
     keyspace = f'test_{uuid.uuid4().hex[:12]}'
     replication = f"{{'class': 'SimpleStrategy', 'replication_factor': {replicas}}}"
     execute(hosts, port, f'CREATE KEYSPACE {keyspace} WITH replication = {replication}')
     if drop:
-        owner = os.getpid()
-        atexit.register(lambda: os.getpid() == owner and execute(hosts, port, f'DROP KEYSPACE {keyspace}'))
+        processes.at_end(lambda: execute(hosts, port, f'DROP KEYSPACE {keyspace}'))
     return {
         'STREAM_CASSANDRA_HOSTS': list(hosts),
         'STREAM_DEFAULT_KEYSPACE': keyspace,
@@ -214,13 +266,19 @@ def make_keyspace(hosts: list[str], port: int, replicas: int, drop: bool = False
     }
 
 
-def execute(hosts: list[str], port: int, statement: str) -> list[Any]:
-    """Execute one statement through a connection of its own."""
+def execute(hosts: list[str], port: int, statement: str, level: str = 'ONE') -> list[Any]:
+    """Execute one statement through a connection of its own, to one of these hosts and no other."""
+    from cassandra import ConsistencyLevel
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
-    from cassandra.policies import DCAwareRoundRobinPolicy
+    from cassandra.policies import WhiteListRoundRobinPolicy
 
-    profile = ExecutionProfile(DCAwareRoundRobinPolicy(), request_timeout=60)
-    with Cluster(hosts, port=port, connect_timeout=20, execution_profiles={EXEC_PROFILE_DEFAULT: profile}) as connected:
+    profile = ExecutionProfile(
+        WhiteListRoundRobinPolicy(hosts),
+        request_timeout=60,
+        consistency_level=ConsistencyLevel.name_to_value[level],
+    )
+    profiles = {EXEC_PROFILE_DEFAULT: profile}
+    with Cluster(hosts, port=port, connect_timeout=20, execution_profiles=profiles) as connected:
         return list(connected.connect().execute(statement))
 
 

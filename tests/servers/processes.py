@@ -125,6 +125,20 @@ def wait_until(check: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
+_at_end: list[Callable[[], object]] = []
+
+
+def at_end(call: Callable[[], object]) -> None:
+    """Have something done on a server that goes on when the tests end: earlier than ``atexit``, while threads start."""
+    _at_end.append(call)
+
+
+def end() -> None:
+    """Do what :func:`at_end` was told; pytest calls this when it ends."""
+    while _at_end:
+        _at_end.pop()()
+
+
 @functools.lru_cache(None)
 def has_docker_engine() -> bool:
     """Whether ``docker compose`` is there and an engine answers it."""
