@@ -1,0 +1,1 @@
+"""What is special about Cassandra: connections, old tables, writers that meet, nodes that fail."""
