@@ -10,6 +10,9 @@ worker it comes to, by its memory say, comes back for ever; RabbitMQ's quorum qu
 Errors of connections, and time-outs, are retried with growing, random delays; after :attr:`StreamTask.max_retries` of
 them the task fails, with an error in the log. A message that names what it may not is rejected, and never runs.
 
+An application's own fan-out task, which its manager's ``get_fanout_task`` gives, takes the same arguments, and its
+messages are plain JSON too, if it is declared with ``@shared_task(base=StreamTask)``.
+
 Each of the attributes of :class:`StreamTask` can be set for all tasks, or some, by Celery's ``task_annotations``.
 """
 
