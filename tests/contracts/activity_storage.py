@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
@@ -126,3 +127,50 @@ class ActivityStorageContract:
         assert storage.activity_class is Activity
         assert storage.metrics is not None
         assert storage.serializer is not None
+
+    # marks, with which what was published last wins
+
+    @pytest.fixture
+    def marks(self, backend: Any) -> Any:
+        storage = backend.activity_storage_class(activity_class=Activity)
+        assert storage.supports_marks
+        return storage
+
+    @pytest.fixture
+    def marked(self) -> list[str]:
+        """Names that no other test has."""
+        unique = uuid.uuid4().hex
+        return [f'{unique}:{name}' for name in ('a', "'é;狗'>5", 'c d')]
+
+    def test_marks(self, marks: Any, marked: list[str]) -> None:
+        assert marks.get_marks(marked) == [None, None, None]
+        marks.set_marks(marked[:2], 'removed', 60)
+        assert marks.get_marks(marked) == ['removed', 'removed', None]
+        marks.set_marks(marked[1:], 'added', 60)
+        assert marks.get_marks(marked) == ['removed', 'added', 'added']
+        assert marks.get_marks(marked[::-1]) == ['added', 'added', 'removed']
+        assert marks.get_marks([marked[0], marked[0]]) == ['removed', 'removed']
+        assert list(marks.get_marks([])) == []
+        marks.set_marks([], 'added', 60)
+
+    def test_marks_that_exist_already(self, marks: Any, marked: list[str]) -> None:
+        marks.set_marks(marked, 'added', 60, existing=True)
+        assert marks.get_marks(marked) == [None, None, None]
+        marks.set_marks(marked[:1], 'removed', 60)
+        marks.set_marks(marked, 'added', 60, existing=True)
+        assert marks.get_marks(marked) == ['added', None, None]
+
+    def test_adding_turns_marks(self, backend: Any, marks: Any, marked: list[str]) -> None:
+        marks.set_marks(marked[:1], 'removed', 60)
+        backend.flat().insert_activities([act(1)], turn_marks=(marked, 'added', 60))
+        assert marks.get_marks(marked) == ['added', None, None]
+
+    def test_marks_expire(self, marks: Any, marked: list[str]) -> None:
+        marks.set_marks(marked[:1], 'removed', 1)
+        marks.set_marks(marked[1:2], 'removed', 600)
+        end = time.monotonic() + 30
+        while marks.get_marks(marked[:1]) != [None]:
+            assert time.monotonic() < end, 'the mark has not expired in time'
+            time.sleep(0.1)
+        marks.set_marks(marked[:1], 'added', 60, existing=True)
+        assert marks.get_marks(marked) == [None, 'removed', None]
