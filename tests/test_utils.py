@@ -159,13 +159,13 @@ class TestUtils:
 
 
 class Pin(Verb):
-    id = 901
+    id = 951
     infinitive = 'pin'
     past_tense = 'pinned'
 
 
 class AnotherPin(Verb):
-    id = 901
+    id = 951
 
 
 class Plain:
@@ -206,19 +206,19 @@ class TestVerbs:
 
     def test_verbs(self) -> None:
         assert str(Pin()) == 'pin'
-        assert Pin().serialize() == 901
+        assert Pin().serialize() == 951
 
     def test_register(self, clean: None) -> None:
         verbs.register(Pin)
         verbs.register(Pin)
-        assert verbs.get_verb_by_id(901) is Pin
+        assert verbs.get_verb_by_id(951) is Pin
         assert verbs.get_verb_storage() is verbs.VERB_DICT
         with pytest.raises(ValueError) as caught:
             verbs.register(AnotherPin)
         assert 'AnotherPin' in str(caught.value)
-        assert ' 901' in str(caught.value)
+        assert ' 951' in str(caught.value)
         assert f'{__name__}.Pin' in str(caught.value)
-        assert verbs.get_verb_by_id(901) is Pin
+        assert verbs.get_verb_by_id(951) is Pin
 
     @pytest.mark.parametrize('wrong', [None, 5, 'Pin', object, int, Pin(), Activity])
     def test_registering_what_is_no_verb(self, wrong: Any) -> None:
@@ -231,13 +231,13 @@ class TestVerbs:
             verbs.get_verb_by_id(wrong)
 
     def test_unknown_ids(self) -> None:
-        with pytest.raises(KeyError, match='902.*register'):
-            verbs.get_verb_by_id(902)
+        with pytest.raises(KeyError, match='952.*register'):
+            verbs.get_verb_by_id(952)
 
     def test_registered_late(self, clean: None) -> None:
         serializer = ActivitySerializer(Activity)
         text = serializer.dumps(act(1, verb=Pin))
-        with pytest.raises(SerializationException, match='901'):
+        with pytest.raises(SerializationException, match='951'):
             serializer.loads(text)
         verbs.register(Pin)
         assert serializer.loads(text).verb is Pin
@@ -249,15 +249,15 @@ class TestVerbs:
             assert isinstance(storage, Plain)
             assert verbs.get_verb_storage() is storage
             verbs.register(Pin)
-            assert verbs.get_verb_by_id(901) is Pin
+            assert verbs.get_verb_by_id(951) is Pin
             with pytest.raises(ValueError):
                 verbs.register(AnotherPin)
             assert verbs.get_verb_by_id(3) is verbs.Love
-            with pytest.raises(KeyError, match='902.*register'):
-                verbs.get_verb_by_id(902)
+            with pytest.raises(KeyError, match='952.*register'):
+                verbs.get_verb_by_id(952)
         finally:
             del settings.STREAM_VERB_STORAGE
-        assert 901 not in verbs.VERB_DICT
+        assert 951 not in verbs.VERB_DICT
 
 
 class TestExceptions:
