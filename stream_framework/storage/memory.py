@@ -7,6 +7,7 @@ stores but what serializers make, so the feeds' own serializers decide what is k
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
@@ -27,28 +28,34 @@ from stream_framework.storage.base_lists_storage import BaseListsStorage
 
 # One lock for all: a change of a group and of its marks is one step, whatever threads do.
 _lock = threading.RLock()
+# The version of a timeline that isn't there is 0.
+_versions = itertools.count(1)
 
 
 class Timeline:
     """One feed's entries: the numbers that they sort by, ascending, and number -> ``(id, data)``."""
 
-    __slots__ = ('entries', 'order')
+    __slots__ = ('entries', 'order', 'version')
 
     def __init__(self) -> None:
         self.order: list[int] = []
         self.entries: dict[int, tuple[Any, Any]] = {}
+        #: Another one after each change, and never the same again for any timeline.
+        self.version = next(_versions)
 
     def put(self, number: int, activity_id: Any, data: Any) -> bool:
         new = number not in self.entries
         if new:
             insort(self.order, number)
         self.entries[number] = (activity_id, data)
+        self.version = next(_versions)
         return new
 
     def pop(self, number: int) -> bool:
         if self.entries.pop(number, None) is None:
             return False
         del self.order[bisect_left(self.order, number)]
+        self.version = next(_versions)
         return True
 
     def trim(self, length: int) -> int:
@@ -56,6 +63,7 @@ class Timeline:
         for number in surplus:
             del self.entries[number]
         del self.order[: len(surplus)]
+        self.version = next(_versions)
         return len(surplus)
 
     def slice(self, start: int | None, stop: int | None, low: int | None, high: int | None, ascending: bool) -> Pairs:
@@ -67,7 +75,7 @@ class Timeline:
             numbers = self.order[first + start : first + stop] if start < stop else []
         else:
             numbers = self.order[last - stop : last - start][::-1] if start < stop else []
-        return [self.entries[number] for number in numbers]
+        return list(map(self.entries.__getitem__, numbers))
 
 
 #: Key -> timeline.
@@ -235,8 +243,14 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
                 del timeline_store[key]
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """As of one moment for each; what was read is its own token."""
-        return [Snapshot(key, self.get_slice_from_storage(key, 0, length), token=length) for key in keys]
+        """As of one moment for all; the token is the length, and the timeline's version."""
+        snapshots = []
+        with _lock:
+            for key in keys:
+                timeline = timeline_store.get(key)
+                entries = [] if timeline is None else timeline.slice(0, length, None, None, False)
+                snapshots.append(Snapshot(key, entries, token=(length, _version(timeline))))
+        return snapshots
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
         """Each in one step, marks included."""
@@ -253,9 +267,13 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
         snapshot = change.snapshot
         if snapshot is None:
             return True
-        if change.creates:
-            return self.get_slice_from_storage(change.key, 0, snapshot.token) == snapshot.entries
         timeline = timeline_store.get(change.key)
+        length, version = snapshot.token
+        if version == _version(timeline):
+            return True
+        # Somebody has written; what matters is whether to the same groups.
+        if change.creates:
+            return self.get_slice_from_storage(change.key, 0, length) == snapshot.entries
         return timeline is not None and all(
             timeline.entries.get(self.order(item)) == (item, data) for item, data in change.removed
         )
@@ -269,6 +287,10 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
         # A bare whole second, as 1.4.0 named groups, means ours of that moment too.
         first, last = bisect_left(timeline.order, number), bisect_left(timeline.order, number + ids.REST)
         return timeline.order[first:last]
+
+
+def _version(timeline: Timeline | None) -> int:
+    return 0 if timeline is None else timeline.version
 
 
 class InMemoryListsStorage(BaseListsStorage):
