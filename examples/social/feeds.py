@@ -126,14 +126,8 @@ class SocialManager(Manager):
                 feed.delete()
 
     def _notify(self, activity: Activity, operation: Callable[..., Any]) -> None:
-        # A fan-out to one: the work goes through Celery like that for the followers, and is repeated if it must be.
-        self.create_fanout_tasks(
-            [activity.target_id],
-            self.notification_feed_class,
-            operation,
-            operation_kwargs={'activities': [activity]},
-            fanout_priority=FanoutPriority.HIGH,
-        )
+        # What a fan-out task does, for one feed and at once: that isn't worth a task.
+        self.fanout([activity.target_id], self.notification_feed_class, operation, {'activities': [activity]})
 
 
 class Deliveries(Metrics):
