@@ -18,7 +18,7 @@ from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _timedelta = datetime.timedelta
-_PLAIN = re.compile(r'([0-9]+),([0-9]+),([0-9]+),([0-9]+),([0-9]{1,12})\.([0-9]{6}),(.*)\Z', re.DOTALL)
+_PLAIN = re.compile(r'((?:[0-9]{1,20},){4}[0-9]{1,12}\.[0-9]{6}),(.*)\Z', re.DOTALL)
 _INT = re.compile(r'-?[0-9]+\Z')
 _UUID = re.compile(r'[0-9a-f]{32}\Z')
 
@@ -92,20 +92,17 @@ class ActivitySerializer(BaseSerializer):
         try:
             # Ids that are plain ints and times after 1970 are nearly all there is.
             if plain := _PLAIN.match(data):
-                actor, verb_id, object_id, target, seconds, microseconds, context = plain.groups()
-                actor_id: Any = int(actor)
-                found_object: Any = int(object_id)
-                target_id: Any = None if target == '0' else int(target)
-                moment = _EPOCH + _timedelta(0, int(seconds), int(microseconds))
+                actor_id, verb_id, object_id, target_id, moment = _plain_parts(plain[1])
+                context = plain[2]
             else:
-                actor, verb_id, object_id, target, time, context = data.split(',', 5)
-                actor_id = _load_id(actor)
-                found_object = _load_id(object_id)
+                actor, verb_text, object_text, target, time, context = data.split(',', 5)
+                actor_id, object_id = _load_id(actor), _load_id(object_text)
                 target_id = None if target == '0' else _load_id(target)
                 moment = parse_time(time)
-                if not (verb_id.isascii() and verb_id.isdigit()):
-                    raise ValueError(f'{short(verb_id)} is no id of a verb')
-            verb = self._verbs.get(int(verb_id)) or get_verb_by_id(int(verb_id))
+                if not (verb_text.isascii() and verb_text.isdigit()):
+                    raise ValueError(f'{short(verb_text)} is no id of a verb')
+                verb_id = int(verb_text)
+            verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
             extra_context = self._load_context(context) if context else {}
         except SerializationException as error:
             raise SerializationException(f'{short(data)} is no stored activity: {error}') from error
@@ -113,7 +110,7 @@ class ActivitySerializer(BaseSerializer):
             # str() of a KeyError would quote its message.
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(data)} is no stored activity: {reason}') from error
-        return restored(self.activity_class, actor_id, verb, found_object, target_id, moment, extra_context)
+        return restored(self.activity_class, actor_id, verb, object_id, target_id, moment, extra_context)
 
     @functools.cached_property
     def _verbs(self) -> Any:
@@ -126,6 +123,16 @@ class ActivitySerializer(BaseSerializer):
         if not isinstance(context, dict):
             raise SerializationException(f'the context is {short(context)}, not a dict')
         return context
+
+
+# What is new is in many feeds, and read from each of them: its parts, which nobody can change, are remembered.
+@functools.lru_cache(maxsize=4096)
+def _plain_parts(text: str) -> tuple[Any, int, Any, Any, datetime.datetime]:
+    """Actor, verb, object, target and time, where the ids are plain ints and the time is after 1970."""
+    actor, verb, object_id, target, time = text.split(',')
+    seconds, microseconds = time.split('.')
+    moment = _EPOCH + _timedelta(0, int(seconds), int(microseconds))
+    return int(actor), int(verb), int(object_id), None if target == '0' else int(target), moment
 
 
 def _dump_id(value: Any, name: str) -> str:
