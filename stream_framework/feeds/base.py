@@ -249,19 +249,18 @@ class BaseFeed:
 
         :param rehydrate: ``False`` returns references as they are in the timeline
         """
-        found = self._read(start, stop)
-        if not rehydrate or not (self.needs_hydration(found) or any(map(_is_empty, found))):
-            return found
-        hydrated = self.hydrate_activities(found)
+        if not rehydrate:
+            return self._read(start, stop)
+        hydrated, found = self._read_whole(start, stop)
         if stop is None:
             return hydrated
         wanted = stop - (start or 0)
         step = wanted
-        while len(hydrated) < wanted and len(found) == step:
+        while len(hydrated) < wanted and found == step:
             start, step = stop, max(wanted - len(hydrated), 25)
             stop = start + step
-            found = self._read(start, stop)
-            hydrated += self.hydrate_activities(found)
+            more, found = self._read_whole(start, stop)
+            hydrated += more
         return hydrated[:wanted]
 
     def needs_hydration(self, activities: Iterable[Any]) -> bool:
@@ -331,6 +330,24 @@ class BaseFeed:
         return self.timeline_storage.get_slice(
             self.key, start, stop, filter_kwargs=self._filter_kwargs, ordering_args=self._ordering_args
         )
+
+    def _read_whole(self, start: int | None, stop: int | None) -> tuple[list[Any], int]:
+        """What is at these positions, with whole activities; and how many entries that were in the timeline."""
+        cls = type(self)
+        if (
+            self.timeline_storage.holds_references
+            and cls.needs_hydration is BaseFeed.needs_hydration
+            and cls.hydrate_activities is BaseFeed.hydrate_activities
+        ):
+            activity_ids = self.timeline_storage.get_ids(
+                self.key, start, stop, filter_kwargs=self._filter_kwargs, ordering_args=self._ordering_args
+            )
+            whole = self.activity_storage.get_map(activity_ids) if activity_ids else {}
+            return list(whole.values()), len(activity_ids)
+        found = self._read(start, stop)
+        if not (self.needs_hydration(found) or any(map(_is_empty, found))):
+            return found, len(found)
+        return self.hydrate_activities(found), len(found)
 
     def _checked(self, activities: Any, references: bool = False) -> Any:
         # References, as a timeline gives them, are all that following needs of a flat feed's activities.

@@ -13,12 +13,13 @@ Three values travel between them:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from stream_framework import ids
-from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
+from stream_framework.activity import Activity, AggregatedActivity, BaseActivity
 from stream_framework.exceptions import InvalidIdError, NotDefinedError, SerializationException
 from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSerializer
 from stream_framework.serializers.dummy import DummySerializer
@@ -137,15 +138,11 @@ class BaseStorage:
         :param pairs: ``(id, data)``; the id is ``None`` if it isn't known
         :raises SerializationException: naming key and id
         """
-        serializer = self.serializer
-        loads, references = serializer.loads, type(serializer) is SimpleTimelineSerializer
+        loads = self.serializer.loads
         loaded: list[Any] = []
         activity_id = None
         try:
             for activity_id, data in pairs:
-                if references and type(activity_id) is int:
-                    loaded.append(DehydratedActivity(activity_id))
-                    continue
                 activity = loads(data)
                 if activity_id is None:
                     pass
@@ -534,6 +531,31 @@ class BaseTimelineStorage(BaseStorage):
         activities = self._load_all(key, pairs or ())
         metrics.on_feed_read(type(self), len(activities))
         return activities
+
+    @functools.cached_property
+    def holds_references(self) -> bool:
+        """Whether entries are ids and nothing else, read in no way of a subclass's own: :meth:`get_ids` will do."""
+        cls = type(self)
+        return (
+            type(self.serializer) is SimpleTimelineSerializer
+            and cls.get_slice is BaseTimelineStorage.get_slice
+            and cls.deserialize_activities is BaseStorage.deserialize_activities
+        )
+
+    def get_ids(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> list[int]:
+        """What :meth:`get_slice` returns, as ids; for storages that hold references."""
+        metrics = self.metrics
+        with metrics.feed_reads_timer(type(self)):
+            pairs = self.get_slice_from_storage(
+                key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args
+            )
+        found = [data for _, data in pairs or ()]
+        if not _ALL_INTS.issuperset(map(type, found)):
+            found = [reference.serialization_id for reference in self.load_many(key, pairs)]
+        metrics.on_feed_read(type(self), len(found))
+        return found
 
     def index_of(self, key: str, activity_or_id: Any) -> int:
         """The position of an entry, 0 for the newest.

@@ -261,7 +261,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return []
         if self.holds_ids:
             members = self._page_of_ids(key, start, stop, low, high, ascending)
-            return [(int(member) if member.isascii() and member.isdigit() else member, member) for member in members]
+            members = [int(member) if member.isascii() and member.isdigit() else member for member in members]
+            return list(zip(members, members, strict=True))
         entries = self._page(key, start, stop, low, high, ascending)
         return [(entry.activity_id, entry.member) for entry in entries]
 
@@ -503,6 +504,10 @@ def _plain(operation: str, key: str, values: Sequence[Any]) -> list[Command]:
 
 def _odd(member: Any) -> bool:
     """Whether this id, or an id of its score, may stand in the wrong place among those that share it."""
+    text = str(member)
+    if text.isdigit() and text[:2] not in ('10', '99'):
+        # Nowhere near a power of ten: nearly all ids.
+        return False
     try:
         number = float(int(member))
     except OverflowError:

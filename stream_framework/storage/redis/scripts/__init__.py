@@ -61,6 +61,8 @@ def send(client: Any, commands: Sequence[Command], at_a_time: int = 500) -> list
     :param at_a_time: how many are in flight at most
     :returns: the replies; an error that is a command's own is raised
     """
+    if len(commands) <= at_a_time and all(command[0] != 'EVALSHA' for command in commands):
+        return wire.send(client, commands) if commands else []
     replies: list[Any] = []
     for start in range(0, len(commands), at_a_time):
         part = commands[start : start + at_a_time]
