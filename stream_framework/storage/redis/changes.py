@@ -18,6 +18,7 @@ from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_par
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import is_cluster
 from stream_framework.storage.redis.lists_storage import RedisListsStorage
+from stream_framework.storage.redis.structures.base import as_text
 
 if TYPE_CHECKING:
     from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
@@ -98,7 +99,9 @@ def _apply(storage: RedisTimelineStorage, changes: Sequence[Change], with_marks:
     to_be_trimmed: list[tuple[str, int]] = []
     for part, reply in zip(parts, storage.send(commands), strict=True):
         for change, status in zip(part, reply, strict=True):
-            statuses[id(change)] = storage.checked_reply(change.key, status)
+            # An error about a list comes with the list's key.
+            status, key = status if isinstance(status, list) else (status, change.key)
+            statuses[id(change)] = storage.checked_reply(as_text(key), status)
             if status & _TO_BE_TRIMMED and change.trim_length is not None:
                 to_be_trimmed.append((change.key, change.trim_length))
     storage.trim_groups(to_be_trimmed)

@@ -25,6 +25,12 @@ def key_of(command: Command) -> Any:
     return command[3] if command[0] in ('EVALSHA', 'EVAL') else command[1]
 
 
+def _keys_of(command: Command) -> Sequence[Any]:
+    if command[0] in ('EVALSHA', 'EVAL'):
+        return command[3 : 3 + command[2]]
+    return command[1:2]
+
+
 def node_of(client: Any, command: Command) -> Any:
     """The node of a cluster that a command goes to, as far as the client knows; ``None`` if it doesn't."""
     try:
@@ -74,6 +80,6 @@ def _about(commands: Sequence[Command], error: Exception) -> str:
     number = _NUMBER.match(str(error))
     if number and 0 < int(number[1]) <= len(commands):
         return f'key {key_of(commands[int(number[1]) - 1])!r}'
-    keys = dict.fromkeys(key_of(command) for command in commands)
+    keys = dict.fromkeys(key for command in commands for key in _keys_of(command))
     first = next(iter(keys))
     return f'key {first!r}' if len(keys) == 1 else f'key {first!r} and {len(keys) - 1} more'

@@ -36,6 +36,30 @@ try:
 except ImportError:
     redis = None
 
+if redis is not None:
+
+    class _Retry(Retry):
+        """Doesn't try again what a server has refused; to redis-py wrong credentials are a broken connection."""
+
+        def call_with_retry(self, do: Any, *args: Any, **kwargs: Any) -> Any:
+            refused: list[BaseException] = []
+
+            def attempt() -> Any:
+                try:
+                    return do()
+                except (redis.AuthenticationError, redis.exceptions.AuthorizationError) as error:
+                    refused.append(error)
+                    raise _Refused from error
+
+            try:
+                return super().call_with_retry(attempt, *args, **kwargs)
+            except _Refused:
+                raise refused[0] from None
+
+    class _Refused(Exception):
+        """On its way past the retries."""
+
+
 #: What clients are made with unless the setting says otherwise; times are in seconds.
 #:
 #: - Replies are str, as with 1.4.0. Bytes that are no UTF-8 come as surrogates, and go back as the same bytes: one
@@ -43,7 +67,7 @@ except ImportError:
 #: - Nothing waits for ever: ``socket_connect_timeout`` bounds connecting, ``socket_timeout`` every read and write.
 #: - A connection that was idle for ``health_check_interval`` is tried before it is used.
 #: - A connection that breaks while it is used is made again, ``RETRIES`` times. A time-out isn't retried: the server
-#:   may still be at work. A server that refuses connections is reported at once.
+#:   may still be at work. A server that refuses connections is reported within a second, wrong credentials at once.
 DEFAULTS: dict[str, Any] = {
     'decode_responses': True,
     'encoding_errors': 'surrogateescape',
@@ -223,8 +247,8 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None or key not in ('host', 'port', 'db')}
 
 
-def _retry() -> Retry:
-    return Retry(ExponentialBackoff(LONGEST_WAIT, FIRST_WAIT), RETRIES, supported_errors=(redis.ConnectionError,))
+def _retry() -> Any:
+    return _Retry(ExponentialBackoff(LONGEST_WAIT, FIRST_WAIT), RETRIES, supported_errors=(redis.ConnectionError,))
 
 
 def _keywords(function: Any) -> list[str]:

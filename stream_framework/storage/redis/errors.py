@@ -28,6 +28,13 @@ if redis is not None:
 _IN_PIPELINE = re.compile(r'^Command # (?P<number>\d+) \((?P<command>.*)\) of pipeline caused error: ', re.DOTALL)
 
 
+# What servers put around the words of a command that a script called: Redis 6 before them, Redis 7 after.
+_IN_SCRIPT = re.compile(
+    r'(ERR )?Error running script \(call to f_[0-9a-f]+\): (@user_script: ?\d+: )+-?|'
+    r' script: [0-9a-f]{40}, on @user_script: ?\d+\.?$'
+)
+
+
 class _Advice(NamedTuple):
     """What to do about an error of this class (by name, parents included) or with these words."""
 
@@ -268,6 +275,7 @@ def _words(error: BaseException) -> str:
         command = in_pipeline['command']
         short = command if len(command) <= 80 else f'{command[:80]}...'
         prefix, text = f'command {in_pipeline["number"]} ({short}): ', text[in_pipeline.end() :]
+    text = _IN_SCRIPT.sub('', text)
     if len(text) > QUOTED_LENGTH:
         text = f'{text[:QUOTED_LENGTH]}...'
     return prefix + text.rstrip('.')

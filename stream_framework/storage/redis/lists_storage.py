@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from stream_framework.storage.base_lists_storage import BaseListsStorage
-from stream_framework.storage.redis.commands import Command, is_cluster, send
+from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
-from stream_framework.storage.redis.structures.base import VALUES_AT_A_TIME, as_texts, in_parts, run_atomically
+from stream_framework.storage.redis.structures.base import as_texts
 
 
 class RedisListsStorage(BaseListsStorage):
@@ -37,22 +38,27 @@ class RedisListsStorage(BaseListsStorage):
         return get_redis_connection(self.redis_server)
 
     def add_to_storage(self, lists: dict[str, list[str]], once: bool) -> None:
-        """Append, drop the oldest; with ``once`` what is there already is taken out first."""
-        work = []
+        """Append, drop the oldest; with ``once`` what is there already moves to the end."""
+        given = {}
         for name, items in lists.items():
-            key = self.get_key(name)
-            commands: list[Command] = []
             if once:
                 items = list(dict.fromkeys(reversed(items)))[::-1]
             if self.max_length is not None:
                 items = items[max(len(items) - self.max_length, 0) :]
-            if once:
-                commands += [('LREM', key, 0, item) for item in items]
-            commands += [('RPUSH', key, *part) for part in in_parts(items, VALUES_AT_A_TIME)]
-            if self.max_length is not None:
-                commands.append(('LTRIM', key, -self.max_length, -1) if self.max_length > 0 else ('DEL', key))
-            work.append(commands)
-        self._in_one_step(work)
+            given[name] = items
+        options = (int(once), -1 if self.max_length is None else self.max_length)
+        given = {name: items for name, items in given.items() if items}
+        parts = [[name] for name in given] if is_cluster(self.redis) else [list(given)]
+        self._send(
+            [
+                scripts.LISTS_ADD.call(
+                    [self.get_key(name) for name in part],
+                    [*options, *(value for name in part for value in (len(given[name]), *given[name]))],
+                )
+                for part in parts
+                if part
+            ]
+        )
 
     def remove_from_storage(self, lists: dict[str, list[str]]) -> None:
         """Take out every occurrence."""
@@ -74,12 +80,13 @@ class RedisListsStorage(BaseListsStorage):
     def _in_one_step(self, work: Sequence[list[Command]]) -> list[Any]:
         """Run the commands of each list; returns all replies."""
         commands = [command for of_list in work for command in of_list]
-        with translated(self.redis_server, commands[0][1] if len(work) == 1 else self.base_key):
-            client = self.redis
-            if len(commands) == 1:
-                return send(client, commands)
-            if not is_cluster(client):
-                return run_atomically(client, commands)
-            if all(len(of_list) == 1 for of_list in work):
-                return send(client, commands)
-            return [reply for of_list in work for reply in run_atomically(client, of_list)]
+        if len(commands) == 1:
+            return self._send(commands)
+        if not is_cluster(self.redis):
+            return self._send([scripts.in_one_step(commands)])[0]
+        replies = self._send([scripts.in_one_step(of_list) for of_list in work])
+        return [reply for of_list in replies for reply in of_list]
+
+    def _send(self, commands: Sequence[Command]) -> list[Any]:
+        with translated(self.redis_server):
+            return scripts.send(self.redis, commands)

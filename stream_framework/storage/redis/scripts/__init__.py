@@ -37,11 +37,20 @@ READ_GROUPS = Script('read_groups')
 APPLY_CHANGES = Script('apply_changes')
 MARKS = Script('marks')
 TRIM_GROUPS = Script('trim_groups')
-_SCRIPTS = (FAN_OUT, PAGE, GROUPS_PAGE, READ_NEWEST, READ_GROUPS, APPLY_CHANGES, MARKS, TRIM_GROUPS)
-ALL = {script.sha: script for script in _SCRIPTS}
+LISTS_ADD = Script('lists_add')
+ONE_STEP = Script('one_step')
+ALL = {script.sha: script for script in list(vars().values()) if isinstance(script, Script)}
 
 # Client -> (node's name, or None; script's hash) of what its servers are known to have.
 _known: weakref.WeakKeyDictionary[Any, set[tuple[str | None, str]]] = weakref.WeakKeyDictionary()
+
+
+def in_one_step(commands: Sequence[Command]) -> Command:
+    """Several commands as one; on a cluster their keys must lie in one slot."""
+    arguments: list[Any] = []
+    for command in commands:
+        arguments += [len(command), *command]
+    return ONE_STEP.call(list(dict.fromkeys(wire.key_of(command) for command in commands)), arguments)
 
 
 def load(client: Any) -> None:

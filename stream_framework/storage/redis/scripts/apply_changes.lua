@@ -11,7 +11,8 @@
 --   lists           how many marker lists the feed has among KEYS
 --   max             how long a marker list may be, '-1' for any length
 --   n, then n marks: renew ('1' or '0'), the new id ('' for none), m, then m old ids
--- Returns  an array: for each feed 0 if refused, or the server's error as a string, or the sum of
+-- Returns  an array: for each feed 0 if refused, or the server's error as a string (and where that is about a list, in an
+--   array with the list's key), or the sum of
 --   1  it was written
 --   2  it is still to be trimmed: the edge cuts through entries of one score, see trim_groups.lua
 --   4  the newest entries were those that were read
@@ -99,7 +100,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
   for _, list in ipairs(lists) do
     kind = redis.pcall('LLEN', list)
     if type(kind) == 'table' then
-      return kind.err
+      return { kind.err, list }
     end
   end
   local same = digest ~= '' and unchanged(key, length, digest)
@@ -116,7 +117,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
         if wanted then
           local reply = redis.pcall('RPUSH', list, mark.id)
           if type(reply) == 'table' then
-            return reply.err
+            return { reply.err, list }
           end
         end
       end

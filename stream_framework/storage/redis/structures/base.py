@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from stream_framework.storage.redis.commands import Command, is_cluster, send
+from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.commands import Command, send
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 
@@ -63,7 +64,7 @@ class RedisCache:
                     client.execute_command(*command)
                 return [None] * len(commands)
             if atomic and len(commands) > 1:
-                return run_atomically(client, commands)
+                return scripts.send(client, [scripts.in_one_step(commands)])[0]
             replies: list[Any] = []
             for part in in_parts(commands, COMMANDS_AT_A_TIME):
                 replies += send(client, part)
@@ -72,34 +73,6 @@ class RedisCache:
     def _named(self, commands: Sequence[Command]) -> str:
         """The key for messages."""
         return commands[0][1] if len(commands) == 1 else self.key
-
-
-def run_atomically(client: Any, commands: Sequence[Command]) -> list[Any]:
-    """Send commands in one transaction; on a cluster they must be about one key.
-
-    redis-py before 6.2 has no transactions on a cluster: there a script, which is one step as well, calls the commands.
-    """
-    if not is_cluster(client):
-        pipeline = client.pipeline(transaction=True)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return pipeline.execute()
-    arguments: list[Any] = []
-    for command in commands:
-        arguments += [len(command), *command]
-    return client.execute_command('EVAL', _ALL_IN_ONE_STEP, 1, commands[0][1], *arguments)
-
-
-# KEYS[1] the one key; ARGV: for each command how many parts it has, then these. Returns the replies.
-_ALL_IN_ONE_STEP = """
-local replies, i = {}, 1
-while i <= #ARGV do
-  local parts = tonumber(ARGV[i])
-  replies[#replies + 1] = redis.call(unpack(ARGV, i + 1, i + parts))
-  i = i + parts + 1
-end
-return replies
-"""
 
 
 def is_pipeline(client: Any) -> bool:
