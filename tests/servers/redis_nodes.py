@@ -147,7 +147,7 @@ class LocalRedis:
         lines = [f'bind {self.host}', f'dir {folder}', 'protected-mode no']
         if self._sentinel:
             return [*lines, f'port {self.port}', *(f'sentinel {line}' for line in self._sentinel)]
-        lines += ['save ""', 'appendonly no']
+        lines += ['save ""', 'appendonly no', 'repl-diskless-sync-delay 0']
         if self._tls:
             key, certificate = self._tls / 'server.key', self._tls / 'server.crt'
             lines += ['port 0', f'tls-port {self.port}', 'tls-auth-clients no']
@@ -180,6 +180,12 @@ class LocalCluster:
     def config(self) -> dict[str, Any]:
         """An entry of ``STREAM_REDIS_CONFIG``."""
         return {**self.nodes[0].config, 'cluster': True}
+
+    def client(self) -> Any:
+        """A new client, for what the library has no hand in."""
+        import redis.cluster
+
+        return redis.cluster.RedisCluster(host=self.nodes[0].host, port=self.nodes[0].port, decode_responses=True)
 
     def stop(self) -> None:
         """Stop all nodes."""

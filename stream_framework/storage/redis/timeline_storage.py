@@ -140,14 +140,13 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return self.write_many([('remove', key, activities, kwargs.get('trim_length'))])
 
     def trim_storage(self, key: str, length: int) -> int:
-        """One command (and one more where the edge cuts through groups of one millisecond); returns how many went."""
-        if not self.holds_ids:
-            return self.trim_groups([(key, length)])
-        return self.send([self._trim(key, length)], key)[0]
+        """One command (two where the edge cuts through entries that Redis can't order); returns how many went."""
+        return self.trim_many([(key, length)])
 
-    def trim_groups(self, wanted: Sequence[tuple[str, int]]) -> int:
-        """Keep the newest entries of timelines whose members aren't ids; returns how many went."""
-        return self._finish_trims([key for key, _ in wanted], self.send([self._trim(*item) for item in wanted]))
+    def trim_many(self, wanted: Sequence[tuple[str, int]]) -> int:
+        """Keep the newest entries of timelines, ``(key, length)``; returns how many went."""
+        commands = [self._exact_trim(*item) for item in wanted]
+        return self._finish_trims([key for key, _ in wanted], self.send(commands))
 
     def _finish_trims(self, keys: Sequence[str], replies: Sequence[Any]) -> int:
         """Remove what the script that trims has left to decide."""
@@ -161,9 +160,11 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return total + sum(self.send(commands))
 
     def _trim(self, key: str, length: int) -> Command:
-        if self.holds_ids:
-            return ('ZREMRANGEBYRANK', key, 0, -length - 1)
-        return scripts.TRIM_GROUPS.call([key], [length])
+        # With each write: ids of two lengths within one score, once in a power of ten, aren't worth a script.
+        return ('ZREMRANGEBYRANK', key, 0, -length - 1) if self.holds_ids else self._exact_trim(key, length)
+
+    def _exact_trim(self, key: str, length: int) -> Command:
+        return scripts.TRIM.call([key], [length, int(self.holds_ids)])
 
     def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> int:
         """Write to many timelines, in order.
@@ -181,7 +182,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 for key in keys:
                     parts = [] if operation == 'trim' else _plain(operation, key, values)
                     if length is not None:
-                        parts.append(self._trim(key, length))
+                        trim = self._exact_trim if operation == 'trim' else self._trim
+                        parts.append(trim(key, length))
                     commands += parts
                     keys_of += [[key]] * len(parts)
                 continue

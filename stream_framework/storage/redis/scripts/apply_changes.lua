@@ -14,7 +14,7 @@
 -- Returns  an array: for each feed 0 if refused, or the server's error as a string (and where that is about a list, in an
 --   array with the list's key), or the sum of
 --   1  it was written
---   2  it is still to be trimmed: the edge cuts through entries of one score, see trim_groups.lua
+--   2  it is still to be trimmed: the edge cuts through entries of one score, see trim.lua
 --   4  the newest entries were those that were read
 -- New marks and new entries are written before old ones go, so that an error in between (no memory left, say) loses
 -- nothing: a group may then be unread twice, never silently read. Safe to run again.
