@@ -147,18 +147,23 @@ class BaseFeed:
         :returns: how many were new, where the storage can tell
         :raises ValueError: for anything that is no activity of this feed's class
         """
+        batch = batch_interface if isinstance(batch_interface, BaseBatch) else None
+        if batch is not None and not (args or kwargs) and batch.repeats(self, activities, trim):
+            return None
         if batch_interface is None:
             activities = self._checked(activities)
             self._store(activities)
         else:
-            if not (isinstance(batch_interface, BaseBatch) and batch_interface.is_checked(activities, type(self))):
+            if batch is None or not batch.is_checked(activities, type(self)):
                 activities = self._checked(activities, references=True)
             kwargs['batch_interface'] = batch_interface
-        rides, trim = self._trimming(trim)
+        rides, follows = self._trimming(trim)
         if rides:
             kwargs['trim_length'] = self.max_length
         added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
-        self._written(activities, [], batch_interface, trim)
+        self._written(activities, [], batch_interface, follows)
+        if batch is not None and activities and not args and self._writes_alike():
+            batch.repeatable(self, activities, trim)
         return added
 
     def remove(self, activity_id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -375,6 +380,18 @@ class BaseFeed:
         due = (rides and self.timeline_storage.trims_for_free) or random.random() < self.trim_chance
         return (True, False) if rides and due else (False, due)
 
+    @classmethod
+    def _writes_alike(cls) -> bool:
+        """Whether adding the same to two feeds of the class differs in nothing but the key."""
+        storage_class = cls.timeline_storage_class
+        return (
+            cls.on_update_feed is BaseFeed.on_update_feed
+            and storage_class.add_many is BaseTimelineStorage.add_many
+            and isinstance(cls.max_length, int)
+            and isinstance(cls.trim_chance, (int, float))
+            and (cls.trim_chance <= 0 or (_trims_always(storage_class) and cls.trim is BaseFeed.trim))
+        )
+
     def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:
         hook = _is_own(self.on_update_feed, BaseFeed.on_update_feed)
         if isinstance(batch_interface, BaseBatch):
@@ -394,6 +411,10 @@ class UserBaseFeed(BaseFeed):
 
     key_format = 'user_feed:%(user_id)s'
     max_length = 10**6
+
+
+def _trims_always(storage_class: Any) -> bool:
+    return storage_class.trims_on_write and storage_class.trims_for_free
 
 
 def _is_own(method: Any, base: Any) -> bool:

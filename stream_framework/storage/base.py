@@ -348,6 +348,7 @@ class BaseBatch:
         # What was done with last: a fan-out does the same with one and the same list for every follower.
         self._memo: tuple[Any, Any, Any] = (None, None, None)
         self._checked: tuple[Any, Any] = (None, None)
+        self._repeatable: tuple[Any, Any, Any] = (None, None, None)
 
     def __enter__(self) -> BaseBatch:
         return self
@@ -361,10 +362,12 @@ class BaseBatch:
 
     def add(self, storage: BaseTimelineStorage, key: str, activities: Any, trim_length: int | None) -> None:
         """Queue adding activities to a timeline."""
+        self._repeatable = (None, None, None)
         self._writes.append((storage, 'add', key, self._serialized(storage, activities), trim_length))
 
     def remove(self, storage: BaseTimelineStorage, key: str, serialized: Any, trim_length: int | None) -> None:
         """Queue removing entries, id -> data, from a timeline."""
+        self._repeatable = (None, None, None)
         self._writes.append((storage, 'remove', key, serialized, trim_length))
 
     def is_checked(self, activities: Any, feed_class: type) -> bool:
@@ -374,8 +377,27 @@ class BaseBatch:
         self._checked = (activities, feed_class)
         return False
 
+    def repeats(self, feed: Any, activities: Any, trim: Any) -> bool:
+        """Queue for a feed what was just queued for another one, if it is the same: most of a fan-out."""
+        feed_class, last_activities, last_trim = self._repeatable
+        if activities is not last_activities or type(feed) is not feed_class or trim is not last_trim:
+            return False
+        storage, operation, _, serialized, length = self._writes[-1]
+        attributes = feed.__dict__
+        # A feed that has more than its key and its storage may have a way of its own.
+        if len(attributes) != 3 or attributes.get('timeline_storage') is not storage:
+            return False
+        self._writes.append((storage, operation, feed.key, serialized, length))
+        return True
+
+    def repeatable(self, feed: Any, activities: Any, trim: Any) -> None:
+        """What was queued last, for this feed, is the same for all others of its class."""
+        if len(feed.__dict__) == 3:
+            self._repeatable = (type(feed), activities, trim)
+
     def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
         """Queue trimming a timeline."""
+        self._repeatable = (None, None, None)
         self._writes.append((storage, 'trim', key, None, length))
 
     def defer(self, run: Callable[[list[Any]], None], update: Any) -> None:
@@ -401,6 +423,7 @@ class BaseBatch:
         self._writes, self._updates, self._after = [], {}, []
         self._memo = (None, None, None)
         self._checked = (None, None)
+        self._repeatable = (None, None, None)
 
     def _count(self) -> None:
         """Tell the metrics what is about to be written."""
