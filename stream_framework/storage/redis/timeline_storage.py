@@ -38,8 +38,9 @@ from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetC
 
 logger = logging.getLogger(__name__)
 
-#: Pairs of score and member in one command.
-PAIRS_AT_A_TIME = 1000
+#: More entries than this, even for a moment, make Redis give up its compact encoding of a sorted set for good (its
+#: ``zset-max-listpack-entries``, by default): 52 bytes for each entry of a flat feed then become 132.
+COMPACT_LENGTH = 128
 #: Keys, and values over all keys, that one script call writes or reads: bounds how long it holds up the server.
 KEYS_PER_CALL = 100
 VALUES_PER_CALL = 2000
@@ -180,16 +181,14 @@ class RedisTimelineStorage(BaseTimelineStorage):
         for operation, keys, values, length in self._runs(writes):
             if operation == 'trim' or one_by_one or len(keys) == 1 or len(values) > VALUES_PER_CALL:
                 for key in keys:
-                    parts = [] if operation == 'trim' else _plain(operation, key, values)
-                    if length is not None:
-                        trim = self._exact_trim if operation == 'trim' else self._trim
-                        parts.append(trim(key, length))
+                    parts = self._one_by_one(operation, key, values, length)
                     commands += parts
                     keys_of += [[key]] * len(parts)
                 continue
             size = max(1, min(KEYS_PER_CALL, VALUES_PER_CALL // len(values)))
             for some_keys in iter_parts(keys, size):
-                arguments = (operation, -1 if length is None else length, *values)
+                step = self._values_at_a_time(operation, length)
+                arguments = (operation, -1 if length is None else length, step, *values)
                 commands.append(scripts.FAN_OUT.call(some_keys, arguments))
                 keys_of.append(list(some_keys))
         replies = self.send(commands, writes[0][1] if len(writes) == 1 else None)
@@ -216,16 +215,40 @@ class RedisTimelineStorage(BaseTimelineStorage):
             if run is not None:
                 yield run
             same = (operation, id(data), length)
-            run = (operation, [key], self._values(operation, data or {}), length)
+            run = (operation, [key], self._values(operation, data or {}, length), length)
         if run is not None:
             yield run
 
-    def _values(self, operation: str, data: Any) -> list[Any]:
+    def _values(self, operation: str, data: Any, length: int | None) -> list[Any]:
         if operation == 'add':
-            return [value for item, member in data.items() for value in (self.score(item), member)]
+            items: Iterable[tuple[Any, Any]] = data.items()
+            if length is not None and len(data) > length and self.holds_ids:
+                # What is trimmed at once need not be sent.
+                items = sorted(items, key=lambda item: self.order(item[0]))[-length:]
+            return [value for item, member in items for value in (self.score(item), member)]
         if self.holds_ids:
             return [str(item) for item in data]
         return list(data)
+
+    def _one_by_one(self, operation: str, key: str, values: Sequence[Any], length: int | None) -> list[Command]:
+        """One write to one timeline as commands."""
+        if operation == 'trim':
+            return [] if length is None else [self._exact_trim(key, length)]
+        commands: list[Command] = []
+        name, step = 'ZADD' if operation == 'add' else 'ZREM', self._values_at_a_time(operation, length)
+        for part in iter_parts(values, step):
+            commands.append((name, key, *part))
+            if length is not None and step < VALUES_PER_CALL:
+                commands.append(self._trim(key, length))
+        if length is not None and step == VALUES_PER_CALL:
+            commands.append(self._trim(key, length))
+        return commands
+
+    def _values_at_a_time(self, operation: str, length: int | None) -> int:
+        """How many scores and members, or members, one command writes before the timeline is trimmed."""
+        if operation == 'add' and length is not None and length < COMPACT_LENGTH and self.holds_ids:
+            return 2 * (COMPACT_LENGTH - length)
+        return VALUES_PER_CALL
 
     def _located(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> list[tuple[str, str, Any, int | None]]:
         """Where members aren't ids: what is removed, or replaced by what is added, found by its id."""
@@ -497,11 +520,6 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if isinstance(reply, (bytes, str)):
             raise error_reply(binary(reply).decode('utf-8', 'replace'), self.redis_server, key)
         return reply
-
-
-def _plain(operation: str, key: str, values: Sequence[Any]) -> list[Command]:
-    name = 'ZADD' if operation == 'add' else 'ZREM'
-    return [(name, key, *part) for part in iter_parts(values, 2 * PAIRS_AT_A_TIME)]
 
 
 def _odd(member: Any) -> bool:
