@@ -15,7 +15,7 @@ from benchmarks.measure import Report
 def main(arguments: Sequence[str] | None = None) -> Report:
     """Run what the command line asks for, and print it."""
     parser = argparse.ArgumentParser(prog='python -m benchmarks', description=__doc__)
-    parser.add_argument('backend', choices=('redis', 'codec'), help='what to measure')
+    parser.add_argument('backend', nargs='?', default='redis', choices=tuple(_MEASURES), help='default: redis')
     parser.add_argument('--address', help='host:port of a server that runs already; default: one is started')
     parser.add_argument('--runs', type=int, default=5, help='how many runs each median is of (default 5)')
     parser.add_argument('--scale', type=float, default=1.0, help='1 is the full size of each work (default)')
@@ -46,8 +46,23 @@ def _redis(report: Report, options: argparse.Namespace) -> str:
         return pinned
 
 
-_MEASURES = {'redis': _redis}
-_CLIENTS = {'redis': ('redis', 'hiredis')}
+def _cassandra(report: Report, options: argparse.Namespace) -> str:
+    from benchmarks.cassandra import CassandraBenchmark
+
+    if options.address is None:
+        from tests.servers import cassandra
+
+        # One node, found or started as for the tests.
+        configuration = cassandra()
+    else:
+        host, _, port = options.address.rpartition(':')
+        configuration = {'STREAM_CASSANDRA_HOSTS': [host], 'CASSANDRA_DRIVER_KWARGS': {'port': int(port)}}
+    CassandraBenchmark(report, configuration, options.scale).run()
+    return 'nothing is pinned'
+
+
+_MEASURES = {'redis': _redis, 'cassandra': _cassandra}
+_CLIENTS = {'redis': ('redis', 'hiredis'), 'cassandra': ('cassandra-driver',)}
 
 
 def _version(name: str) -> str:
