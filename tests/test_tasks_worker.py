@@ -23,15 +23,17 @@ from tests.contracts.support import act, acts, ids
 USERS = list(range(880_000, 880_030))
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def app() -> Iterator[Any]:
+    """An application with a worker: one for all tests, since stopping a worker takes seconds."""
     before = celery.current_app._get_current_object()  # type: ignore[attr-defined]
     app = celery.Celery('tests', broker='memory://', backend='cache+memory://', set_as_current=True)
     app.conf.broker_connection_retry_on_startup = False
     assert app.conf.task_serializer == 'json'
     assert app.conf.accept_content == ['json'] or set(app.conf.accept_content) == {'json'}
     app.set_default()
-    yield app
+    with start_worker(app, perform_ping_check=False, pool='threads', concurrency=4, loglevel='WARNING'):
+        yield app
     before.set_default()
     before.set_current()
 
@@ -43,8 +45,7 @@ def manager(app: Any) -> Iterator[Any]:
     managers.FOLLOWERS.clear()
     managers.FOLLOWERS[USERS[0]] = {FanoutPriority.HIGH: USERS[1:10], FanoutPriority.LOW: USERS[10:]}
     manager = backend.manager_class()()
-    with start_worker(app, perform_ping_check=False, pool='threads', concurrency=4, loglevel='WARNING'):
-        yield manager
+    yield manager
     backend.reset()
 
 
