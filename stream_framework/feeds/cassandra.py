@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 import weakref
 from typing import Any
@@ -57,6 +58,7 @@ class CassandraFeed(CassandraTableMixin, BaseFeed):
 
 # The classes that were used, by the table and by what their keys look like.
 _used: dict[tuple[str, str], weakref.WeakSet[Any]] = {}
+_used_lock = threading.Lock()
 
 
 def _check_first_use(feed_class: Any) -> None:
@@ -65,8 +67,10 @@ def _check_first_use(feed_class: Any) -> None:
     classes = _used.setdefault(kind, weakref.WeakSet())
     if feed_class in classes:
         return
-    for other in list(classes):
+    with _used_lock:
+        others = list(classes)
+        classes.add(feed_class)
+    for other in others:
         # The same name once more is the same class, defined again.
         if schema.share_keys(feed_class, other) and feed_class.__qualname__ != other.__qualname__:
             warnings.warn(schema.clash(other, feed_class), RuntimeWarning, stacklevel=3)
-    classes.add(feed_class)

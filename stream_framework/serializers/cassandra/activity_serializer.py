@@ -110,8 +110,7 @@ class CassandraActivitySerializer(BaseSerializer):
             verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
             context = get('extra_context')
             extra_context = load_context(context, (self.activity_class,)) if context else {}
-            besides = self._columns_besides(row)
-            if besides:
+            if self._has_columns_besides and (besides := self._columns_besides(row)):
                 activity = self.activity_class(
                     actor=actor,
                     verb=verb,
@@ -136,9 +135,11 @@ class CassandraActivitySerializer(BaseSerializer):
         # Which storage that is, a setting says: looked up once, not for each activity.
         return get_verb_storage()
 
+    @functools.cached_property
+    def _has_columns_besides(self) -> bool:
+        return not _OWN_COLUMNS.issuperset(self.model._columns)
+
     def _columns_besides(self, row: Any) -> dict[str, Any]:
-        if len(row) <= len(_OWN_COLUMNS) and _OWN_COLUMNS.issuperset(row):
-            return {}
         takes, takes_any = _keywords(self.activity_class)
         return {name: value for name, value in row.items() if name not in _OWN_COLUMNS and (takes_any or name in takes)}
 

@@ -68,6 +68,13 @@ def in_use() -> Any:
     return (_open or _renew()).session
 
 
+def serial_consistency() -> Any:
+    """The level by which conditional batches agree on an order, and at which what they did is read."""
+    from cassandra import ConsistencyLevel
+
+    return in_use().cluster.profile_manager.default.serial_consistency_level or ConsistencyLevel.SERIAL
+
+
 def prepare(query: str) -> Any:
     """The prepared statement of a query; prepared once for each session.
 

@@ -22,7 +22,6 @@ from stream_framework import ids
 from stream_framework.exceptions import SerializationException, UpdateConflictError
 from stream_framework.storage.base import BaseTimelineStorage, Change, MarkChange, Snapshot, iter_parts
 from stream_framework.storage.cassandra import connection
-from stream_framework.storage.cassandra.driver import ConsistencyLevel
 from stream_framework.storage.cassandra.errors import SYNC, refused
 from stream_framework.storage.cassandra.statements import (
     OfSeveralFeeds,
@@ -116,14 +115,14 @@ class GroupStorage(BaseTimelineStorage):
         return self._snapshots(table, keys, length, found)
 
     def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """The same after a change was refused: with ``SERIAL`` consistency, a statement for each feed."""
+        """The same after a change was refused: with serial consistency, a statement for each feed."""
         table = self.table
         names = list(dict.fromkeys(keys))
         found = []
         for query, limited in self._queries(table, 'feed_id = ?', 'LIMIT ?'):
             statements = [table.statement(query, key, *([length] if limited else [])) for key in names]
             for statement in statements:
-                statement.consistency_level = ConsistencyLevel.SERIAL
+                statement.consistency_level = connection.serial_consistency()
             found.append([row for rows in run(statements) for row in rows])
         return self._snapshots(table, keys, length, found)
 
@@ -230,7 +229,7 @@ class GroupStorage(BaseTimelineStorage):
         statements = []
         for key in keys:
             statement = table.statement('SELECT DISTINCT feed_id, {version} FROM {table} WHERE feed_id = ?', key)
-            statement.consistency_level = ConsistencyLevel.SERIAL
+            statement.consistency_level = connection.serial_consistency()
             statements.append(statement)
         return [rows[0]['version'] if rows else None for rows in run(statements)]
 
@@ -387,7 +386,7 @@ class GroupStorage(BaseTimelineStorage):
             table.key(key)
             statement = table.statement(query, key)
             if latest:
-                statement.consistency_level = ConsistencyLevel.SERIAL
+                statement.consistency_level = connection.serial_consistency()
             statements.append(statement)
         found = []
         for rows in run(statements, keys[0] if len(keys) == 1 else None):

@@ -23,7 +23,7 @@ from stream_framework.storage.cassandra.errors import FAILURES, is_busy, is_unre
 IN_FLIGHT = 32
 #: How large a batch may get, in bytes as the server counts them: past 5 KiB (``batch_size_warn_threshold``) it logs
 #: each batch that spans partitions, and takes several times as long for it.
-BATCH_BYTES = 4600
+BATCH_BYTES = 4900
 #: How large a batch within one partition is made; the server counts only the others.
 PARTITION_BATCH_BYTES = 16 * 1024
 #: How often a statement that may be repeated is sent again after a time-out, to another node where there is one.

@@ -271,7 +271,7 @@ def _ask_for(cluster: Any, keyspace: str, name: str) -> Any:
     return metadata
 
 
-@functools.lru_cache(maxsize=512)
+@functools.cache
 def get_model(base_model: Any, column_family_name: str) -> Any:
     """A model of its own for one table: the base model with the table's name. Made once."""
     camel_case = ''.join(part.capitalize() for part in column_family_name.split('_'))

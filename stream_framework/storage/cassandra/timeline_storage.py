@@ -121,7 +121,8 @@ class CassandraTimelineStorage(GroupStorage):
         #: The model of the table.
         self.model = self.get_model(modelClass, column_family_name)
 
-    def get_model(self, base_model: Any, column_family_name: str) -> Any:
+    @classmethod
+    def get_model(cls, base_model: Any, column_family_name: str) -> Any:
         """The model of one table: the base model with the table's name."""
         return tables.get_model(base_model, column_family_name)
 
