@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.servers import redis_nodes
+
 #: Keeps the keys of this run apart from whatever else a shared server holds.
 RUN = uuid.uuid4().hex[:8]
 
@@ -172,6 +174,7 @@ class Redis(Backend):
     def start(self) -> None:
         available('stream_framework.feeds.redis', 'redis')
         self.configure(server('redis'))
+        self.may_flush = not redis_nodes.given('URL', 'HOST', 'PORT')
 
     def configure(self, config: dict[str, Any]) -> None:
         from stream_framework import settings
@@ -185,6 +188,7 @@ class RedisCluster(Redis):
     def start(self) -> None:
         available('stream_framework.feeds.redis', 'redis')
         self.configure(server('redis_cluster'))
+        self.may_flush = not redis_nodes.given('CLUSTER')
 
 
 class Cassandra(Backend):

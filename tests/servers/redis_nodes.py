@@ -34,17 +34,28 @@ _SLOTS = 16384
 _BUS = 10000
 
 
+def given(*names: str) -> bool:
+    """Whether the environment names a server: then it isn't the tests' own."""
+    return any(os.environ.get(f'TEST_REDIS_{name}') for name in names)
+
+
 @functools.cache
 def one() -> dict[str, Any]:
     """A plain server, as an entry of ``STREAM_REDIS_CONFIG``."""
-    if os.environ.get('TEST_REDIS_URL'):
+    if given('URL'):
         return {'url': os.environ['TEST_REDIS_URL']}
-    if os.environ.get('TEST_REDIS_HOST') or os.environ.get('TEST_REDIS_PORT'):
+    if given('HOST', 'PORT'):
         host, port = os.environ.get('TEST_REDIS_HOST'), os.environ.get('TEST_REDIS_PORT')
         return {'host': host or '127.0.0.1', 'port': int(port or 6379)}
     if processes.has_docker_engine():
-        _, host, port = processes.compose('redis', 'REDIS_PORT')
-        return {'host': host, 'port': port}
+        try:
+            _, port = processes.compose(
+                'redis', 'REDIS_PORT', lambda host, port: _answers({'host': host, 'port': port})
+            )
+        except LookupError:
+            # An engine that can't get the image, say.
+            return LocalRedis().config
+        return {'host': '127.0.0.1', 'port': port}
     return LocalRedis().config
 
 
@@ -54,7 +65,7 @@ def cluster() -> dict[str, Any]:
 
     Never by Docker Compose: nodes in containers tell clients addresses that are of no use outside.
     """
-    if os.environ.get('TEST_REDIS_CLUSTER'):
+    if given('CLUSTER'):
         host, _, port = os.environ['TEST_REDIS_CLUSTER'].partition(',')[0].rpartition(':')
         return {'host': host, 'port': int(port), 'cluster': True}
     return LocalCluster().config
@@ -117,7 +128,7 @@ class LocalRedis:
         def ready() -> bool:
             if not process.running:
                 raise LookupError(f'{program} ended: {process.last_words()}')
-            return self._answers()
+            return _answers(self.config)
 
         processes.wait_until(ready, PATIENCE, f'{program} at port {self.port}')
 
@@ -133,15 +144,6 @@ class LocalRedis:
 
     def __exit__(self, *error: Any) -> None:
         self.stop()
-
-    def _answers(self) -> bool:
-        import redis
-
-        try:
-            with self.client(socket_timeout=2) as client:
-                return bool(client.ping())
-        except redis.ConnectionError:
-            return False
 
     def _lines(self, folder: pathlib.Path) -> list[str]:
         lines = [f'bind {self.host}', f'dir {folder}', 'protected-mode no']
@@ -261,6 +263,16 @@ def certificates() -> pathlib.Path:
     except (OSError, subprocess.CalledProcessError) as error:
         raise LookupError(f'no certificates for a TLS server: {error}') from error
     return folder
+
+
+def _answers(config: dict[str, Any]) -> bool:
+    import redis
+
+    try:
+        with redis.Redis(**config, socket_timeout=2) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
 
 
 def _free_port() -> int:
