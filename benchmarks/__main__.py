@@ -61,8 +61,15 @@ def _cassandra(report: Report, options: argparse.Namespace) -> str:
     return 'nothing is pinned'
 
 
-_MEASURES = {'redis': _redis, 'cassandra': _cassandra}
-_CLIENTS = {'redis': ('redis', 'hiredis'), 'cassandra': ('cassandra-driver',)}
+def _codec(report: Report, options: argparse.Namespace) -> str:
+    from benchmarks.codec import CodecBenchmark
+
+    CodecBenchmark(report, options.scale).run()
+    return 'nothing is pinned'
+
+
+_MEASURES = {'redis': _redis, 'cassandra': _cassandra, 'codec': _codec}
+_CLIENTS = {'redis': ('redis', 'hiredis'), 'cassandra': ('cassandra-driver',), 'codec': ('kombu',)}
 
 
 def _version(name: str) -> str:

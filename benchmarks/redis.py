@@ -18,7 +18,6 @@ from stream_framework.feed_managers.base import add_operation
 from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed
 from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed
 from stream_framework.feeds.redis import RedisFeed
-from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.connection import get_redis_connection
 
@@ -402,6 +401,3 @@ def parsed(text: str) -> tuple[Any, ...]:
     actor, verb_id, object_id, target_id, seconds, context = text.split(',', 5)
     moment = _EPOCH + datetime.timedelta(seconds=float(seconds))
     return int(actor), int(verb_id), int(object_id), int(target_id) or None, moment, context
-
-
-__all__ = ['ActivitySerializer', 'RedisBenchmark']
