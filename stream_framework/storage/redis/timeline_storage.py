@@ -130,7 +130,10 @@ class RedisTimelineStorage(BaseTimelineStorage):
     @property
     def holds_ids(self) -> bool:
         """Whether members are the ids themselves."""
-        return isinstance(self.serializer, SimpleTimelineSerializer)
+        return (
+            isinstance(self.serializer, SimpleTimelineSerializer)
+            and type(self.serializer).dumps is SimpleTimelineSerializer.dumps
+        )
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """One round trip, trimming included (a second one for what isn't just ids); returns how many were new."""

@@ -1,0 +1,82 @@
+"""Storages and serializers of an application's own, made of Redis's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stream_framework.activity import Activity, DehydratedActivity
+from stream_framework.serializers.pickle_serializer import AggregatedActivityPickleSerializer, PickleSerializer
+from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
+from stream_framework.verbs import Love
+from tests.contracts.support import act, acts, at
+from tests.redis.test_concurrency import ByObject
+
+
+class WithActor(SimpleTimelineSerializer):
+    """Keeps the actor beside the id."""
+
+    def dumps(self, activity: Any) -> Any:
+        actor = getattr(activity, 'actor_id', 0)
+        return f'{activity.serialization_id}:{actor}'
+
+    def loads(self, serialized_activity: Any) -> DehydratedActivity:
+        text = serialized_activity if isinstance(serialized_activity, str) else serialized_activity.decode()
+        return super().loads(text.partition(':')[0])
+
+
+class Recording(RedisTimelineStorage):
+    calls: list[Any] = []
+
+    def add_to_storage(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append(('add', key, len(activities)))
+        return super().add_to_storage(key, activities, *args, **kwargs)
+
+    def remove_from_storage(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append(('remove', key, len(activities)))
+        return super().remove_from_storage(key, activities, *args, **kwargs)
+
+
+def test_a_timeline_serializer_that_keeps_more_than_the_id(redis_backend: Any) -> None:
+    feed = redis_backend.flat(timeline_serializer=WithActor, max_length=20, trim_chance=1)(1)
+    feed.add_many(acts(30))
+    assert feed[:] == acts(20, first=10)[::-1]
+    assert feed.filter(activity_id__lt=act(15).serialization_id)[:3] == acts(3, first=12)[::-1]
+    assert feed.index_of(act(29)) == 0
+    feed.remove(act(20))
+    feed.remove(act(21).serialization_id)
+    assert feed.count() == 18
+
+
+def test_hooks_of_ones_own_are_called_in_batches_too(redis_backend: Any) -> None:
+    Recording.calls.clear()
+    feed_class = redis_backend.flat(timeline_storage_class=Recording, max_length=5, trim_chance=1)
+    with feed_class.get_timeline_batch_interface() as batch:
+        for user_id in range(3):
+            feed_class(user_id).add_many(acts(8), batch_interface=batch)
+            feed_class(user_id).remove(act(7), batch_interface=batch)
+    keys = [feed_class(user_id).key for user_id in range(3)]
+    assert sorted(Recording.calls) == sorted([('add', key, 8) for key in keys] + [('remove', key, 1) for key in keys])
+    assert [feed_class(user_id).count() for user_id in range(3)] in ([4] * 3, [5] * 3)
+
+
+@pytest.mark.parametrize('context', [{}, {'set': {1, 2}, 'text': 'ü', 'object': range(3)}])
+def test_pickles(redis_backend: Any, context: Any) -> None:
+    flat = redis_backend.flat(activity_serializer=PickleSerializer)(1)
+    activity = Activity(1, Love, 2, time=at(1), extra_context=context)
+    flat.add(activity)
+    [found] = flat[:]
+    assert found == activity and found.extra_context == context
+    groups = redis_backend.aggregated(
+        timeline_serializer=AggregatedActivityPickleSerializer,
+        activity_serializer=PickleSerializer,
+        aggregator_class=ByObject,
+    )(1)
+    groups.add_many([activity, act(5, object=7)])
+    groups.add(act(6, object=7))
+    assert [(group.group, len(group.activities)) for group in groups[:]] == [('object-7', 2), ('object-2', 1)]
+    groups.remove(act(6, object=7))
+    assert [len(group.activities) for group in groups[:]] == [1, 1]
+    assert groups[1][0].activities[0].extra_context == context
