@@ -38,8 +38,6 @@ _DELETE_BYTES = 60
 class Batch(BaseBatch):
     """Queued writes, sent in waves of concurrent batches."""
 
-    _model: Any = None
-
     def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
         run_of: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
@@ -59,11 +57,13 @@ class Batch(BaseBatch):
             super().send_writes(run_of)
 
     def _serialized(self, storage: Any, activities: Any) -> Any:
-        # What is serialized is of a model: the same activities are something else for another table.
-        if self._memo[1] is activities and self._model is not getattr(storage, 'model', None):
-            self._memo = (None, None, None)
-        self._model = getattr(storage, 'model', None)
-        return super()._serialized(storage, activities)
+        # As in the base class; but what is serialized is of a model, too: the same is another row in another table.
+        for_serializer, for_activities, serialized = self._memo
+        kind = (storage.serializer_class, getattr(storage, 'model', None))
+        if for_activities is not activities or for_serializer != kind:
+            serialized = storage.serialize_activities(activities)
+            self._memo = (kind, activities, serialized)
+        return serialized
 
 
 def _alike(one: Any, other: Any) -> bool:
