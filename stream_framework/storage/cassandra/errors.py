@@ -78,7 +78,7 @@ _ADVICE = (
     ),
     _Advice(
         ('OperationTimedOut', 'Timeout'),
-        ('OperationTimedOut', 'timed out', 'Timeout'),
+        ('OperationTimedOut', 'timed out', 'Timeout', 'result is unknown'),
         f'the servers did not answer in time, so whether it was done is not known: see their load and logs; {_AGAIN}',
         True,
     ),
@@ -170,6 +170,12 @@ def is_unreachable(error: BaseException) -> bool:
         return False
     causes = (getattr(error, 'errors', None) or {}).values()
     return all(isinstance(cause, (ConnectionException, OSError)) for cause in causes)
+
+
+def is_undecided(error: BaseException) -> bool:
+    """Whether writers that met left open which conditional batch is going to be done: an error of Cassandra 4 and
+    later that the driver has no class for."""
+    return isinstance(error, ErrorMessage) and error.code == 0x1700
 
 
 def is_busy(error: BaseException) -> bool:

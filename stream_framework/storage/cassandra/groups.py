@@ -255,7 +255,7 @@ class GroupStorage(BaseTimelineStorage):
         if cut is not None:
             coming = {item: data for item, data in coming.items() if item >= cut}
         for item, data in coming.items():
-            row = table.encode(data, replaces=item in gone)
+            row = table.encode(data, replaces=item in gone, key=key)
             statements.append(table.insert(name, row))
             size += row.bytes
         # What goes and comes at once would go: a deletion wins against a row of the same moment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,14 @@ from stream_framework.storage.cassandra.driver import (
     WriteFailure,
     WriteTimeout,
 )
-from stream_framework.storage.cassandra.errors import FAILURES, is_busy, is_unreachable, translate, translated
+from stream_framework.storage.cassandra.errors import (
+    FAILURES,
+    is_busy,
+    is_undecided,
+    is_unreachable,
+    translate,
+    translated,
+)
 
 #: How many statements are under way at a time.
 IN_FLIGHT = 32
@@ -28,8 +36,9 @@ BATCH_BYTES = 4900
 PARTITION_BATCH_BYTES = 16 * 1024
 #: How often a statement that may be repeated is sent again after a time-out, to another node where there is one.
 RETRIES = 2
-#: For how many seconds a statement waits for servers that are too busy to take it, and how long at a time.
-BUSY_PATIENCE, BUSY_WAIT = 10.0, 0.02
+#: For how many seconds a statement waits, for servers that are too busy to take it or while other writers of the
+#: partition are ahead of it, and how long at a time, at most.
+PATIENCE, WAIT = 10.0, 0.05
 
 _TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
 # After these nobody knows whether a conditional batch was done.
@@ -69,7 +78,7 @@ def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | No
     results: list[Any] = []
     failure: BaseException | None = None
     for result in _outcomes(session, statements):
-        if isinstance(result, _UNKNOWN):
+        if isinstance(result, _UNKNOWN) or is_undecided(result):
             results.append(None)
         else:
             results.append(result)
@@ -104,15 +113,16 @@ def _outcomes(session: Any, statements: Iterable[Any]) -> Iterator[Any]:
 
 def _result(session: Any, statement: Any, future: Any) -> Any:
     attempt = 0
-    patience = BUSY_PATIENCE
+    patience = PATIENCE
     while True:
         try:
             return list(future.result())
         except FAILURES as error:
-            if is_busy(error) and patience > 0:
-                # Nothing was sent; the others that are under way are making room.
-                time.sleep(BUSY_WAIT)
-                patience -= BUSY_WAIT
+            if patience > 0 and (is_busy(error) or (is_undecided(error) and statement.is_idempotent)):
+                # Of writers that meet, one gets through if the others wait for a random while.
+                pause = random.uniform(WAIT / 5, WAIT)
+                time.sleep(pause)
+                patience -= pause
             elif isinstance(error, _TIMEOUTS) and statement.is_idempotent and attempt < RETRIES:
                 attempt += 1
             else:

@@ -128,10 +128,11 @@ class Table:
                 key,
             ) from error
 
-    def encode(self, data: Any, replaces: bool = False) -> Row:
+    def encode(self, data: Any, replaces: bool = False, key: Any = None) -> Row:
         """A row as it is sent, but for the key.
 
         :param data: a dict of columns, or an instance of the model
+        :param key: the feed that gets it, for messages; ``None`` where many do
         :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
             new row is the same, and costs no tombstones
         :raises SerializationException: for what the table can't hold
@@ -164,9 +165,10 @@ class Table:
                     f'the table {self.name} has no column for {attribute}={short(get(attribute))}: add it, {SYNC}'
                 )
         if size > MAX_ROW_BYTES:
+            where = '' if key is None else f'feed {key!r}, '
             raise SerializationException(
-                f'id {get("activity_id")}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that Cassandra '
-                'takes: keep large values elsewhere, and only a reference in extra_context'
+                f'{where}id {get("activity_id")}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that '
+                'Cassandra takes: keep large values elsewhere, and only a reference in extra_context'
             )
         return Row(values, size)
 
