@@ -9,15 +9,14 @@ import pytest
 from tests.cassandra.support import KINDS, assert_groups, by_object, is_removed, made, together, work_of
 from tests.contracts.support import act, ids
 
-WRITERS, EACH, OBJECTS = 8, 200, 8
-SHAPE = {'writers': WRITERS, 'each': EACH, 'objects': OBJECTS}
+WRITERS, OBJECTS = 8, 8
 
 
-def everything(without_removed: bool = False) -> Any:
+def everything(each: int, without_removed: bool = False) -> Any:
     return [
         activity
         for number in range(WRITERS)
-        for position, activity in enumerate(work_of(number, **SHAPE))
+        for position, activity in enumerate(work_of(number, WRITERS, each, OBJECTS))
         if not (without_removed and is_removed(position))
     ]
 
@@ -32,52 +31,66 @@ def assert_marks(feed: Any) -> None:
     assert all(group.is_seen and group.is_read for group in feed[:])
 
 
-def run(backend: Any, feeds: list[Any], mixed: bool) -> None:
-    jobs = [
-        ('change', {'feeds': [description for _, description in feeds], 'number': number, 'mixed': mixed, **SHAPE})
-        for number in range(WRITERS)
-    ]
-    together(backend.settings(), jobs)
+def run(backend: Any, feeds: list[Any], each: int, mixed: bool) -> None:
+    shape = {'writers': WRITERS, 'each': each, 'objects': OBJECTS, 'mixed': mixed}
+    descriptions = [description for _, description in feeds]
+    together(
+        backend.settings(),
+        [('change', {'feeds': descriptions, 'number': number, **shape}) for number in range(WRITERS)],
+    )
 
 
-def test_adding(nodes: Any) -> None:
+@pytest.mark.parametrize(
+    ('nodes', 'each'),
+    [('one', 200), ('three', 40), pytest.param('three', 200, marks=pytest.mark.soak)],
+    indirect=['nodes'],
+)
+def test_adding(nodes: Any, each: int) -> None:
     feeds = [made(nodes, kind) for kind in KINDS]
-    run(nodes, feeds, mixed=False)
+    run(nodes, feeds, each, mixed=False)
     for feed_class, _ in feeds:
-        assert_groups(feed_class(1), by_object(everything()), kept=15)
+        assert_groups(feed_class(1), by_object(everything(each)), kept=15)
     notifications = feeds[1][0](1)
     current = sorted(group.serialization_id for group in notifications[:])
     assert [sorted(marked) for marked in notifications.feed_markers.get('unseen', 'unread')] == [current, current]
     assert_marks(notifications)
 
 
-def test_adding_removing_and_marking(nodes: Any) -> None:
+@pytest.mark.parametrize(
+    ('nodes', 'each'),
+    [
+        ('one', 60),
+        ('three', 30),
+        pytest.param('one', 200, marks=pytest.mark.soak),
+        pytest.param('three', 200, marks=pytest.mark.soak),
+    ],
+    indirect=['nodes'],
+)
+def test_adding_removing_and_marking(nodes: Any, each: int) -> None:
     feeds = [made(nodes, kind, large=True) for kind in KINDS]
-    run(nodes, feeds, mixed=True)
+    run(nodes, feeds, each, mixed=True)
     for feed_class, _ in feeds:
-        assert_groups(feed_class(1), by_object(everything(without_removed=True)))
+        assert_groups(feed_class(1), by_object(everything(each, without_removed=True)))
     assert_marks(feeds[1][0](1))
 
 
 def test_flat(one: Any) -> None:
     feeds = [made(one, 'flat', max_length=10**6)]
-    run(one, feeds, mixed=True)
+    run(one, feeds, 200, mixed=True)
     feed = feeds[0][0](1)
-    assert ids(feed[:]) == sorted(ids(everything(without_removed=True)), reverse=True)
+    assert ids(feed[:]) == sorted(ids(everything(200, without_removed=True)), reverse=True)
     assert feed.count() == len(feed[:])
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_fan_outs_that_meet(one: Any, kind: str) -> None:
     feed_class, description = made(one, kind)
-    users, each = 24, 6
-    together(
-        one.settings(),
-        [
-            ('fan_out', {'feed': description, 'users': users, 'objects': 4, 'numbers': list(range(k, 8 * each, 8))})
-            for k in range(8)
-        ],
-    )
+    users, each = 20, 5
+    jobs = [
+        ('fan_out', {'feed': description, 'users': users, 'objects': 4, 'numbers': list(range(k, 8 * each, 8))})
+        for k in range(8)
+    ]
+    together(one.settings(), jobs)
     expected = by_object(act(n, object=n % 4) for n in range(8 * each))
     for user_id in range(users):
         assert_groups(feed_class(user_id), expected, kept=15)
@@ -86,12 +99,13 @@ def test_fan_outs_that_meet(one: Any, kind: str) -> None:
 @pytest.mark.parametrize('kind', KINDS)
 def test_without_the_guard_each_feed_has_one_writer(one: Any, kind: str) -> None:
     feeds = [made(one, kind, guard_updates=False, timeline_cf_name=f'unguarded_{kind}') for _ in range(WRITERS)]
+    shape = {'writers': WRITERS, 'each': 40, 'objects': OBJECTS}
     jobs = [
-        ('change', {'feeds': [description], 'number': number, 'mixed': True, **SHAPE, 'each': 50})
+        ('change', {'feeds': [description], 'number': number, 'mixed': True, **shape})
         for number, (_, description) in enumerate(feeds)
     ]
     together(one.settings(), jobs)
     for number, (feed_class, _) in enumerate(feeds):
-        mine = work_of(number, **{**SHAPE, 'each': 50})
+        mine = work_of(number, **shape)
         kept = [activity for position, activity in enumerate(mine) if not is_removed(position)]
         assert_groups(feed_class(1), by_object(kept))

@@ -6,8 +6,10 @@ It prints ``ready``, waits for a line, and then prints what it has done, piece b
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
+import threading
 from typing import Any
 
 from stream_framework import settings
@@ -48,6 +50,11 @@ def fan_out(feed: dict[str, Any], users: int, numbers: list[int], objects: int, 
         say(n)
 
 
+def end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
 JOBS = {'change': change, 'fan_out': fan_out}
 
 
@@ -59,4 +66,5 @@ if __name__ == '__main__':
     setup_connection()
     say('ready')
     sys.stdin.readline()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     JOBS[job](**kwargs)
