@@ -170,7 +170,7 @@ class LocalCluster:
         clients = [node.client() for node in self.nodes]
         edges = [_SLOTS * number // NODES for number in range(NODES + 1)]
         for number, client in enumerate(clients):
-            client.execute_command('CLUSTER ADDSLOTSRANGE', edges[number], edges[number + 1] - 1)
+            client.execute_command('CLUSTER ADDSLOTS', *range(edges[number], edges[number + 1]))
             client.execute_command('CLUSTER SET-CONFIG-EPOCH', number + 1)
             for node in self.nodes[:number]:
                 client.execute_command('CLUSTER MEET', node.host, node.port)
