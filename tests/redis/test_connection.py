@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from stream_framework.exceptions import ConfigurationError
+from stream_framework.exceptions import ConfigurationError, StorageError
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.storage.redis import connection
 from stream_framework.storage.redis.connection import get_redis_connection, setup_redis
@@ -216,7 +217,9 @@ def test_a_fork_in_the_middle_of_another_threads_work(plain_backend: Any) -> Non
     def busy() -> None:
         while not stop.is_set():
             connection.reset()
-            feed_class(1).count()
+            # What one thread closes, another may be about to use.
+            with contextlib.suppress(StorageError):
+                feed_class(1).count()
 
     threads = [threading.Thread(target=busy) for _ in range(3)]
     for thread in threads:
