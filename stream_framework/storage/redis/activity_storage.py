@@ -8,7 +8,7 @@ from typing import Any
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.storage.base import BaseActivityStorage, iter_parts
 from stream_framework.storage.redis import scripts
-from stream_framework.storage.redis.commands import Command
+from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.structures.hash import ShardedHashCache
@@ -81,7 +81,7 @@ class RedisActivityStorage(BaseActivityStorage):
             commands.append(tuple(command))
         if kwargs.get('turn_marks'):
             names, value, ttl = kwargs['turn_marks']
-            commands += _set_marks(names, value, ttl, existing=True)
+            commands += self._set_marks(names, value, ttl, existing=True)
         self._send(commands)
         return len(serialized_activities)
 
@@ -100,18 +100,25 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         """One small key for each, which expires."""
-        self._send(_set_marks(names, value, ttl, existing))
+        self._send(self._set_marks(names, value, ttl, existing))
 
     def get_marks(self, names: Sequence[str]) -> list[str | None]:
         """One pipelined round trip."""
-        values = self._send([('GET', name) for name in names])
+        if is_cluster(get_redis_connection(self._server)):
+            values = self._send([('GET', name) for name in names])
+        else:
+            parts = self._send([('MGET', *part) for part in iter_parts(names, FIELDS_AT_A_TIME)])
+            values = [value for part in parts for value in part]
         return [value.decode() if isinstance(value, bytes) else value for value in values]
+
+    def _set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool) -> list[Command]:
+        seconds = max(int(ttl), 1)
+        if len(names) > 1 and not is_cluster(get_redis_connection(self._server)):
+            # One command for many: an import turns as many marks as it has activities, nearly none of which exist.
+            arguments = (value, seconds, int(existing))
+            return [scripts.SET_MARKS.call(part, arguments) for part in iter_parts(names, FIELDS_AT_A_TIME)]
+        return [('SET', name, value, 'EX', seconds, *(('XX',) if existing else ())) for name in names]
 
     def flush(self) -> None:
         """Delete the ten hashes. Marks expire by themselves."""
         self._send([('DEL', key) for key in self.get_cache().get_keys()])
-
-
-def _set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> list[Command]:
-    condition = ('XX',) if existing else ()
-    return [('SET', name, value, 'EX', max(int(ttl), 1), *condition) for name in names]
