@@ -21,7 +21,7 @@ from stream_framework.storage.cassandra.statements import OfSeveralFeeds, batche
 #: The table's name.
 TABLE = 'stream_framework_marks'
 #: How many marks one statement reads.
-MARKS_PER_QUERY = 100
+MARKS_PER_QUERY = 50
 #: About what the server counts for a mark besides its name.
 _MARK_BYTES = 60
 
