@@ -109,3 +109,30 @@ def test_without_the_guard_each_feed_has_one_writer(one: Any, kind: str) -> None
         mine = work_of(number, **shape)
         kept = [activity for position, activity in enumerate(mine) if not is_removed(position)]
         assert_groups(feed_class(1), by_object(kept))
+
+
+@pytest.mark.parametrize('done', [True, False])
+@pytest.mark.parametrize('kind', KINDS)
+def test_it_is_not_known_whether_a_change_was_made(
+    one: Any, monkeypatch: pytest.MonkeyPatch, kind: str, done: bool
+) -> None:
+    """An answer is lost, and somebody else writes before anybody can look: what was done is not done again."""
+    from stream_framework.storage.cassandra import groups
+
+    feed_class, _ = made(one, kind)
+    feed = feed_class(1)
+    newer = [act(n, object=1) for n in range(100, 120)]
+    feed.add_many(newer)
+    send = groups.run_conditional
+
+    def lose_the_answer(statements: Any) -> Any:
+        monkeypatch.setattr(groups, 'run_conditional', send)
+        if done:
+            send(statements)
+        feed_class(1).add(act(200, object=1))
+        return [None for _ in statements]
+
+    monkeypatch.setattr(groups, 'run_conditional', lose_the_answer)
+    # Older than all that the group keeps: only the count tells that it was there.
+    feed.add(act(5, object=1))
+    assert_groups(feed, by_object([act(5, object=1), *newer, act(200, object=1)]), kept=15)

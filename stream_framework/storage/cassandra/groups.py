@@ -1,7 +1,8 @@
 """Feeds of groups on Cassandra: reading them for a change, and changing them only if nobody else has in between.
 
 A guarded change is one conditional batch within the feed's partition. It depends on the static column ``version``, and
-sets it to a new number of chance: whoever isn't told whether a batch was done (a time-out) reads which number is there.
+sets it to a number of chance that also tells which one was there before: whoever isn't told whether a batch was done (a
+time-out) reads which number is there, and knows, unless two others have written since.
 Conditional and plain writes never meet in a partition, since their timestamps come from different clocks: so trimming,
 removing and deleting are conditional too, wherever changes are guarded.
 
@@ -47,7 +48,9 @@ CHANGES_AT_A_TIME = 250
 LISTS = ('unseen', 'unread')
 
 _LEGACY = ids.LEGACY_GROUP_LIMIT
-_VERSIONS = 2**31 - 1
+# A version has a number of chance in its low bits, and above it that of the version before.
+_CHANCE_BITS = 15
+_CHANCES = 2**_CHANCE_BITS - 1
 
 _GUARD = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} = ?'
 # No version is 0, and that there is none isn't 0 either: this always holds, but puts the batch in order with others.
@@ -216,12 +219,13 @@ class GroupStorage(BaseTimelineStorage):
         for attempt, rows in zip(attempts, outcomes, strict=True):
             if rows is None:
                 unknown.append(attempt)
-            # The driver may have sent it twice, when a connection broke: the second time finds what the first has done.
-            elif not rows[0]['[applied]'] and rows[0].get('version') != attempt.version:
+            elif not rows[0]['[applied]']:
                 not_done.append(attempt.change)
         versions = self._versions(table, [attempt.change.key for attempt in unknown])
         return not_done + [
-            attempt.change for attempt, version in zip(unknown, versions, strict=True) if version != attempt.version
+            attempt.change
+            for attempt, version in zip(unknown, versions, strict=True)
+            if not _follows(version, attempt.version)
         ]
 
     def _versions(self, table: Table, keys: Sequence[str]) -> list[int | None]:
@@ -238,10 +242,10 @@ class GroupStorage(BaseTimelineStorage):
     ) -> _Attempt:
         key = change.key
         name = table.key(key)
-        version = random.randint(1, _VERSIONS)
         statements = []
         size = 0
         token = change.snapshot.token if change.snapshot is not None else None
+        version = _next_version(token.version if token is not None else None)
         if guarded and token is not None:
             statements.append(table.statement(_GUARD, version, key, token.version))
         elif guarded:
@@ -270,8 +274,7 @@ class GroupStorage(BaseTimelineStorage):
             )
         if not guarded:
             return _Attempt(change, unlogged(statements), version)
-        # Of two copies of a batch that depends on a version, one is done; the other finds the version that it has set.
-        return _Attempt(change, conditional(statements, repeatable=token is not None), version)
+        return _Attempt(change, conditional(statements), version)
 
     def _moved(self, key: str, row: dict[str, Any]) -> dict[str, Any]:
         """A row of 1.4.0 as it is written under an id of ours."""
@@ -408,7 +411,7 @@ class GroupStorage(BaseTimelineStorage):
             if not guarded:
                 run([unlogged(statements)] if statements else [], key)
                 return
-            new = random.randint(1, _VERSIONS)
+            new = _next_version(version)
             guard = table.statement(_GUARD, new, key, version)
             if not self._settle(table, [_Attempt(Change(key), conditional([guard, *statements]), new)]):
                 return
@@ -434,7 +437,7 @@ class GroupStorage(BaseTimelineStorage):
             run([unlogged(statements)], key)
             return
         for attempt in range(ATTEMPTS):
-            version = table.statement(_ALWAYS, random.randint(1, _VERSIONS), key)
+            version = table.statement(_ALWAYS, _next_version(None), key)
             [rows] = run_conditional([conditional([version, *statements])])
             if rows is not None and rows[0]['[applied]']:
                 return
@@ -502,6 +505,16 @@ def _marked(before: frozenset[str], changes: Iterable[MarkChange], max_length: i
     if max_length is not None and len(after) > max_length:
         after = set(sorted(after, key=ids.group_order, reverse=True)[:max_length])
     return frozenset(after)
+
+
+def _next_version(version: int | None) -> int:
+    """A version to set where this one is: new by chance, and telling what it came after."""
+    return (((version or 0) & _CHANCES) << _CHANCE_BITS) | random.randint(1, _CHANCES)
+
+
+def _follows(version: int | None, ours: int) -> bool:
+    """Whether the version that is there is ours, or was set right after ours."""
+    return version == ours or (version is not None and version >> _CHANCE_BITS == ours & _CHANCES)
 
 
 def _wait(attempt: int) -> None:

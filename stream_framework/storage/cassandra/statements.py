@@ -78,7 +78,7 @@ def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | No
     results: list[Any] = []
     failure: BaseException | None = None
     for result in _outcomes(session, statements):
-        if isinstance(result, _UNKNOWN) or is_undecided(result):
+        if result is None or isinstance(result, _UNKNOWN) or is_undecided(result):
             results.append(None)
         else:
             results.append(result)
@@ -96,7 +96,7 @@ def _told(session: Any, failure: BaseException, key: Any) -> BaseException:
 
 
 def _outcomes(session: Any, statements: Iterable[Any]) -> Iterator[Any]:
-    """What came of each statement, in order: its rows, or the driver's error."""
+    """What came of each statement, in order: its rows, or the driver's error; ``None`` as of :func:`_answer`."""
     waiting: deque[tuple[Any, Any]] = deque()
     try:
         for statement in statements:
@@ -116,7 +116,7 @@ def _result(session: Any, statement: Any, future: Any) -> Any:
     patience = PATIENCE
     while True:
         try:
-            return list(future.result())
+            return _answer(statement, future)
         except FAILURES as error:
             if patience > 0 and (is_busy(error) or (is_undecided(error) and statement.is_idempotent)):
                 # Of writers that meet, one gets through if the others wait for a random while.
@@ -128,6 +128,17 @@ def _result(session: Any, statement: Any, future: Any) -> Any:
             else:
                 return error
         future = session.execute_async(statement)
+
+
+def _answer(statement: Any, future: Any) -> list[Any] | None:
+    """The rows; ``None`` for a conditional batch that was refused, but may have been done before.
+
+    When a connection breaks, the driver sends what was under way once more, and the answer is about the second time.
+    """
+    rows = list(future.result())
+    if not statement.is_idempotent and len(future.attempted_hosts) > 1 and rows and not rows[0].get('[applied]', True):
+        return None
+    return rows
 
 
 def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[Any]:
@@ -197,15 +208,15 @@ def unlogged(statements: Iterable[Any]) -> Any:
     return batch
 
 
-def conditional(statements: Iterable[Any], repeatable: bool = False) -> Any:
-    """One batch within one partition, done only if its conditions hold.
+def conditional(statements: Iterable[Any]) -> Any:
+    """One batch within one partition, done only if its conditions hold; nobody sends it twice unasked.
 
-    :param repeatable: whether the driver may send it twice; otherwise nobody does unasked
+    Sent twice, the second copy would often be answered first, and with what others have done since the first.
     """
     batch = BatchStatement(BatchType.UNLOGGED)
     for statement in statements:
         batch.add(statement)
-    batch.is_idempotent = repeatable
+    batch.is_idempotent = False
     return batch
 
 
