@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -290,3 +291,12 @@ def test_flush_deletes_only_the_feeds_of_the_class(cassandra: Any) -> None:
         feed_class(1).add(act(1))
     one.flush()
     assert (one(1).count(), other(1).count()) == (0, 1)
+
+
+def test_requests_do_not_wait_for_acknowledgements(cassandra: Any) -> None:
+    """What is larger than the driver's buffer would take 40 ms more."""
+    cassandra.flat()(1).add(act(1))
+    pools = connection.get_session().get_pools()
+    sockets = [made._socket for pool in pools for made in pool.get_connections()]
+    assert sockets
+    assert all(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for made in sockets)
