@@ -297,9 +297,12 @@ class Manager:
         activities = kwargs.get('activities')
         user_ids = list(user_ids)
         with self.metrics.fanout_timer(feed_class):
-            self._operate(user_ids, feed_class, operation, kwargs)
+            marked = None
             if operation in (add_operation, remove_operation) and activities:
-                self._reconcile(user_ids, feed_class, operation, kwargs)
+                marked = self._marked(kwargs)
+            marks = self._operate(user_ids, feed_class, operation, kwargs, marked)
+            if marked is not None:
+                self._reconcile(user_ids, feed_class, operation, kwargs, marked, marks)
         count = len(activities) if isinstance(activities, Sized) else 1
         self.metrics.on_fanout(feed_class, operation, count * len(user_ids))
 
@@ -358,9 +361,17 @@ class Manager:
         else:
             yield from chunks(follower_ids, self.fanout_chunk_size)
 
-    def _operate(self, user_ids: list[Any], feed_class: Any, operation: Callable[..., Any], kwargs: Any) -> None:
+    def _operate(
+        self,
+        user_ids: list[Any],
+        feed_class: Any,
+        operation: Callable[..., Any],
+        kwargs: Any,
+        marked: tuple[BaseActivityStorage, list[str]] | None = None,
+    ) -> list[str | None] | None:
+        """Apply an operation to the feeds, and read marks when that is done, if the batch can."""
         if not user_ids:
-            return
+            return None
         with feed_class.get_timeline_batch_interface() as batch_interface:
             kwargs = {**kwargs, 'batch_interface': batch_interface}
             shared = batch_interface.storage if isinstance(batch_interface, BaseBatch) else None
@@ -369,16 +380,32 @@ class Manager:
                 if shared is not None:
                     feed.timeline_storage = shared
                 operation(feed, **kwargs)
+            if shared is not None and marked is not None:
+                batch_interface.then_read_marks(*marked)
+        return batch_interface.marks if shared is not None else None
 
-    def _reconcile(self, user_ids: list[Any], feed_class: Any, operation: Callable[..., Any], kwargs: Any) -> None:
+    def _marked(self, kwargs: Any) -> tuple[BaseActivityStorage, list[str]] | None:
+        """Where the marks of an operation's activities are, and their names."""
         storage = self.user_feed_class.get_activity_storage()
         if storage is None or not storage.supports_marks:
-            return
+            return None
+        return storage, self._activity_marks(storage, kwargs['activities'])
+
+    def _reconcile(
+        self,
+        user_ids: list[Any],
+        feed_class: Any,
+        operation: Callable[..., Any],
+        kwargs: Any,
+        marked: tuple[BaseActivityStorage, list[str]],
+        marks: list[str | None] | None,
+    ) -> None:
+        storage, names = marked
         activities = list(kwargs['activities'])
-        names = self._activity_marks(storage, activities)
         done = [operation] * len(activities)
         for _ in range(RECONCILE_ATTEMPTS):
-            wanted = [_OPERATIONS.get(mark) for mark in storage.get_marks(names)]
+            wanted = [_OPERATIONS.get(mark) for mark in (marks or storage.get_marks(names))]
+            marks = None
             opposite = [i for i, operation in enumerate(wanted) if operation is not None and operation is not done[i]]
             if not opposite:
                 return

@@ -349,6 +349,9 @@ class BaseBatch:
         self._memo: tuple[Any, Any, Any] = (None, None, None)
         self._checked: tuple[Any, Any] = (None, None)
         self._repeatable: tuple[Any, Any, Any] = (None, None, None)
+        self._marks_wanted: tuple[BaseActivityStorage, Sequence[str]] | None = None
+        #: The marks that :meth:`then_read_marks` asked for, once everything has been written.
+        self.marks: list[str | None] | None = None
 
     def __enter__(self) -> BaseBatch:
         return self
@@ -408,6 +411,10 @@ class BaseBatch:
         """Queue a call for when everything has been written."""
         self._after.append(call)
 
+    def then_read_marks(self, storage: BaseActivityStorage, names: Sequence[str]) -> None:
+        """Read marks when everything has been written: in the same round trip, where that is possible."""
+        self._marks_wanted = (storage, names)
+
     def send(self) -> None:
         """Do what was queued."""
         if self._writes:
@@ -417,10 +424,14 @@ class BaseBatch:
             run(updates)
         for call in self._after:
             call()
+        if self._marks_wanted is not None and self.marks is None:
+            storage, names = self._marks_wanted
+            self.marks = storage.get_marks(names)
 
     def clear(self) -> None:
         """Forget what was queued."""
         self._writes, self._updates, self._after = [], {}, []
+        self._marks_wanted = None
         self._memo = (None, None, None)
         self._checked = (None, None)
         self._repeatable = (None, None, None)

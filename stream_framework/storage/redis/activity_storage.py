@@ -102,6 +102,17 @@ class RedisActivityStorage(BaseActivityStorage):
         """One small key for each, which expires."""
         self._send(self._set_marks(names, value, ttl, existing))
 
+    def marks_query(self, server: str, names: Sequence[str]) -> list[Command] | None:
+        """What reads marks, for whoever has something else to send to this server; ``None`` if it takes more."""
+        if (
+            server != self._server
+            or len(names) > FIELDS_AT_A_TIME
+            or type(self).get_marks is not RedisActivityStorage.get_marks
+            or is_cluster(get_redis_connection(server))
+        ):
+            return None
+        return [('MGET', *names)]
+
     def get_marks(self, names: Sequence[str]) -> list[str | None]:
         """One pipelined round trip."""
         if is_cluster(get_redis_connection(self._server)):

@@ -30,10 +30,12 @@ from stream_framework.storage.base import (
     iter_parts,
 )
 from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.changes import apply, binary
 from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
+from stream_framework.storage.redis.structures.base import as_texts
 from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
 
 logger = logging.getLogger(__name__)
@@ -77,14 +79,25 @@ class RedisBatch(BaseBatch):
                 run = []
             run.append(write)
         if run:
-            self._send_run(run)
+            self._send_run(run, last=True)
 
-    def _send_run(self, run: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+    def _send_run(self, run: list[tuple[BaseTimelineStorage, str, str, Any, int | None]], last: bool = False) -> None:
         storage = run[0][0]
         if isinstance(storage, RedisTimelineStorage) and not storage.has_own_hooks:
-            storage.write_many([write[1:] for write in run])
+            marks = self._marks_query(storage) if last else None
+            replies: list[Any] = []
+            storage.write_many([write[1:] for write in run], marks or (), replies)
+            if marks:
+                self.marks = as_texts(replies[0])
         else:
             super().send_writes(run)
+
+    def _marks_query(self, storage: RedisTimelineStorage) -> list[Command] | None:
+        """What reads the marks that are wanted, if nothing else is to be written before and it is asked there."""
+        if self._marks_wanted is None or self._updates or self._after:
+            return None
+        kept_in, names = self._marks_wanted
+        return kept_in.marks_query(storage.redis_server, names) if isinstance(kept_in, RedisActivityStorage) else None
 
 
 def _alike(one: BaseTimelineStorage, other: BaseTimelineStorage) -> bool:
@@ -170,10 +183,16 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def _exact_trim(self, key: str, length: int) -> Command:
         return scripts.TRIM.call([key], [length, int(self.holds_ids)])
 
-    def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> int:
+    def write_many(
+        self,
+        writes: Sequence[tuple[str, str, Any, int | None]],
+        then: Sequence[Command] = (),
+        replies_then: list[Any] | None = None,
+    ) -> int:
         """Write to many timelines, in order.
 
         :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
+        :param then: commands that are sent along, after the writes; their replies are put into ``replies_then``
         :returns: how many entries were new, and how many were removed
         """
         if not self.holds_ids:
@@ -194,7 +213,10 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 arguments = (operation, -1 if length is None else length, step, *values)
                 commands.append(scripts.FAN_OUT.call(some_keys, arguments))
                 keys_of.append(list(some_keys))
-        replies = self.send(commands, writes[0][1] if len(writes) == 1 else None)
+        replies = self.send([*commands, *then], writes[0][1] if len(writes) == 1 else None)
+        if replies_then is not None:
+            replies_then += replies[len(commands) :]
+        replies = replies[: len(commands)]
         total = 0
         trimmed: list[tuple[str, Any]] = []
         for command, keys, reply in zip(commands, keys_of, replies, strict=True):
