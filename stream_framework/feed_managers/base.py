@@ -375,10 +375,15 @@ class Manager:
         with feed_class.get_timeline_batch_interface() as batch_interface:
             kwargs = {**kwargs, 'batch_interface': batch_interface}
             shared = batch_interface.storage if isinstance(batch_interface, BaseBatch) else None
-            for user_id in user_ids:
+            for done, user_id in enumerate(user_ids):
                 feed = feed_class(user_id)
                 if shared is not None:
                     feed.timeline_storage = shared
+                    if done == 1 and operation is add_operation and _differ_in_keys(feed_class):
+                        # What the first got is queued for all others, without making a feed for each.
+                        if batch_interface.repeats(feed, kwargs.get('activities'), kwargs.get('trim', True)):
+                            batch_interface.repeat([feed_class.key_format % {'user_id': item} for item in user_ids[2:]])
+                            break
                 operation(feed, **kwargs)
             if shared is not None and marked is not None:
                 batch_interface.then_read_marks(*marked)
@@ -546,6 +551,17 @@ def _plain(user_id: Any) -> Any:
         return operator.index(user_id)
     except TypeError:
         return user_id
+
+
+def _differ_in_keys(feed_class: Any) -> bool:
+    """Whether feeds of a class are made as the library makes them, and add as the library does."""
+    return (
+        feed_class.__init__ is BaseFeed.__init__
+        and feed_class.__new__ is object.__new__
+        and feed_class.add_many is BaseFeed.add_many
+        and isinstance(feed_class.key_format, str)
+        and not hasattr(feed_class, 'key')
+    )
 
 
 def _takes_references(feed: Any) -> bool:

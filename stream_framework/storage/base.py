@@ -393,6 +393,11 @@ class BaseBatch:
         self._writes.append((storage, operation, feed.key, serialized, length))
         return True
 
+    def repeat(self, keys: Iterable[str]) -> None:
+        """Queue what was queued last for other timelines of the same storage."""
+        storage, operation, _, serialized, length = self._writes[-1]
+        self._writes += [(storage, operation, key, serialized, length) for key in keys]
+
     def repeatable(self, feed: Any, activities: Any, trim: Any) -> None:
         """What was queued last, for this feed, is the same for all others of its class."""
         if len(feed.__dict__) == 3:
