@@ -379,11 +379,15 @@ class Manager:
                 feed = feed_class(user_id)
                 if shared is not None:
                     feed.timeline_storage = shared
-                    if done == 1 and operation is add_operation and _differ_in_keys(feed_class):
+                    if (
+                        done == 1
+                        and operation is add_operation
+                        and _differ_in_keys(feed_class)
+                        and batch_interface.repeats(feed, kwargs.get('activities'), kwargs.get('trim', True))
+                    ):
                         # What the first got is queued for all others, without making a feed for each.
-                        if batch_interface.repeats(feed, kwargs.get('activities'), kwargs.get('trim', True)):
-                            batch_interface.repeat([feed_class.key_format % {'user_id': item} for item in user_ids[2:]])
-                            break
+                        batch_interface.repeat([feed_class.key_format % {'user_id': item} for item in user_ids[2:]])
+                        break
                 operation(feed, **kwargs)
             if shared is not None and marked is not None:
                 batch_interface.then_read_marks(*marked)
