@@ -22,7 +22,7 @@ from stream_framework.exceptions import ConfigurationError, StorageError
 from stream_framework.verbs import Love
 from tests.backends import RUN, Cassandra
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 
 MODULE = """
 from stream_framework.feed_managers.base import Manager
