@@ -312,7 +312,7 @@ def test_reset_closes(one: Any, session: Any, feed: Any) -> None:
     reset()
     assert old.is_shutdown
     assert old.cluster.is_shutdown
-    assert before - connections(session) == 2
+    processes.wait_until(lambda: before - connections(session) == 2, 30, 'the server to see it')
     reset()
     assert feed.count() == 1
     assert get_session() is not old

@@ -23,7 +23,7 @@ def tombstones(one: Any, feed: Any, limit: int) -> int:
     """How many tombstones the server goes over for the first page."""
     table = type(feed).get_timeline_storage().model.column_family_name()
     statement = f'SELECT * FROM {table} WHERE feed_id = %s LIMIT {limit}'
-    trace = sessions(one.settings()).execute(statement, [feed.key], trace=True).get_query_trace()
+    trace = sessions(one.settings()).execute(statement, [feed.key], trace=True).get_query_trace(max_wait_sec=60)
     found = [re.search(r'and (\d+) tombstone', event.description) for event in trace.events]
     counts = [int(match[1]) for match in found if match]
     assert counts
