@@ -46,6 +46,9 @@ COMPACT_LENGTH = 128
 #: Keys, and values over all keys, that one script call writes or reads: bounds how long it holds up the server.
 KEYS_PER_CALL = 100
 VALUES_PER_CALL = 2000
+#: A page that ends so near to a bound is read by a plain command, with a few more entries than asked for: so many ids
+#: as may share the bound's score. Others are read by a script.
+NEAR_THE_BOUND, SHARE_A_SCORE = 100, 5
 #: Keys that flushing deletes at a time.
 KEYS_PER_DELETE = 500
 
@@ -329,6 +332,11 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 -1 if stop is None else stop - 1,
             )
         else:
+            near, far = (low, high) if ascending else (high, low)
+            if stop is not None and stop <= NEAR_THE_BOUND and near is not None and far is None:
+                page = self._page_beyond(key, near, stop, ascending)
+                if page is not None:
+                    return page[start:]
             bounds: list[str] = []
             for bound in (low, high):
                 bounds += ['', ''] if bound is None else [self.score(bound), str(bound)]
@@ -339,6 +347,19 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if mixed and any(_odd(member) for member in members):
             return self._page_of_odd_ids(key, start, stop, low, high, ascending)
         return members
+
+    def _page_beyond(self, key: str, near: int, stop: int, ascending: bool) -> list[Any] | None:
+        """What follows a bound, by one plain command; ``None`` if that takes more.
+
+        Ids that share the bound's score, but lie before it, come first: hardly ever more than a few.
+        """
+        command = ('ZRANGEBYSCORE', '+inf') if ascending else ('ZREVRANGEBYSCORE', '-inf')
+        length = stop + SHARE_A_SCORE
+        members = self.send([(command[0], key, self.score(near), command[1], 'LIMIT', 0, length)], key)[0]
+        if any(_odd(member) or not member.isdigit() for member in members):
+            return None
+        page = [member for member in members if (int(member) >= near if ascending else int(member) <= near)]
+        return page[:stop] if len(page) >= stop or len(members) < length else None
 
     def _page_of_odd_ids(
         self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
