@@ -488,6 +488,9 @@ class BaseTimelineStorage(BaseStorage):
     trims_on_write: ClassVar[bool] = False
     #: Whether that costs next to nothing, so that every write may trim.
     trims_for_free: ClassVar[bool] = True
+    #: The longest wait after the first attempt at a change that other writers got in the way of, and after any, in
+    #: seconds: about what one write takes, and what many take.
+    retry_waits: ClassVar[tuple[float, float]] = (0.001, 0.1)
     #: What ``trim()`` without a length leaves.
     max_length: int = 100
 

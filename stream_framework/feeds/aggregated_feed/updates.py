@@ -24,8 +24,6 @@ from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_par
 FEEDS_AT_A_TIME = 250
 #: How often a feed that others keep changing is tried before giving up.
 ATTEMPTS = 200
-#: The longest wait between two attempts, in seconds.
-LONGEST_WAIT = 0.1
 
 
 @dataclass(slots=True)
@@ -117,7 +115,8 @@ def _run_part(updates: Sequence[Update]) -> None:
         if not pending:
             return
         # Of the writers that met, one got through: the others wait for a random while, longer each time.
-        time.sleep(random.random() * min(LONGEST_WAIT, 0.001 * 2 ** min(attempt, 10)))
+        shortest, longest = storage.retry_waits
+        time.sleep(random.random() * min(longest, shortest * 2 ** min(attempt, 10)))
     raise UpdateConflictError(
         f'feed {pending[0].feed.key!r}{f" and {len(pending) - 1} more" if len(pending) > 1 else ""}: other writers '
         f'changed it during each of {ATTEMPTS} attempts; run the same work again'

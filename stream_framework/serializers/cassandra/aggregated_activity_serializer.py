@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,10 @@ from stream_framework.verbs import get_verb_by_id, get_verb_storage
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _timedelta = datetime.timedelta
+#: How many of a group's last changes it keeps the versions of.
+SIGNATURES = 8
+# Behind the last activity, a list, a text of numbers.
+_SIGNATURES = re.compile(rb'(?<=\]),"([0-9 ]{1,100})"\]\Z')
 #: What 1.4.0 didn't store, or what a table that it made hasn't got.
 _OPTIONAL = ('minimized_activities', 'seen_at', 'read_at')
 
@@ -25,8 +30,9 @@ _OPTIONAL = ('minimized_activities', 'seen_at', 'read_at')
 class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
     """A group is a row; its activities are one JSON text in ``activities``.
 
-    Each activity is ``[id, actor, verb, object, target, microseconds since 1970, context]``. In rows of 1.4.0 the
-    column holds a pickle of them, read by the restricted unpickler.
+    Each activity is ``[id, actor, verb, object, target, microseconds since 1970, context]``; behind the last one may be
+    a text: the versions (see :mod:`stream_framework.storage.cassandra.groups`) of the group's last changes. In rows of
+    1.4.0 the column holds a pickle of them, read by the restricted unpickler.
 
     :param model: the model of cqlengine whose instances are made
     """
@@ -100,7 +106,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
             return []
         # No pickle starts with a bracket.
         if data[:1] == b'[':
-            return [self._load_activity(*parts) for parts in codec.loads(data)]
+            return [self._load_activity(*parts) for parts in codec.loads(_SIGNATURES.sub(b']', data))]
         activities = legacy_pickle.loads(data, [self.activity_class])
         if not isinstance(activities, list) or not all(isinstance(item, Activity) for item in activities):
             raise SerializationException(f'{short(activities)} is no list of activities')
@@ -122,6 +128,23 @@ def dump_activities(activities: Iterable[Any]) -> bytes:
     :raises SerializationException: for an id, a time or a context that can't be stored
     """
     return f'[{",".join(map(_dump_activity, activities))}]'.encode('ascii')
+
+
+def sign_activities(data: Any, versions: list[int]) -> Any:
+    """What :func:`dump_activities` made, with the versions of the group's last changes behind it.
+
+    Anything else, an empty list or a pickle, stays as it is.
+    """
+    data = _SIGNATURES.sub(b']', data) if isinstance(data, bytes) else data
+    if not isinstance(data, bytes) or not data.startswith(b'[[') or not data.endswith(b']]'):
+        return data
+    return data[:-1] + f',"{" ".join(map(str, versions[-SIGNATURES:]))}"]'.encode('ascii')
+
+
+def read_signatures(data: Any) -> list[int]:
+    """The versions of the last changes of a stored group."""
+    found = _SIGNATURES.search(data) if isinstance(data, bytes) else None
+    return [int(text) for text in found[1].split()] if found else []
 
 
 def _dump_activity(activity: Any) -> str:

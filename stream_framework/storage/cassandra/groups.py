@@ -1,8 +1,8 @@
 """Feeds of groups on Cassandra: reading them for a change, and changing them only if nobody else has in between.
 
 A guarded change is one conditional batch within the feed's partition. It depends on the static column ``version``, and
-sets it to a number of chance that also tells which one was there before: whoever isn't told whether a batch was done (a
-time-out) reads which number is there, and knows, unless two others have written since.
+sets it to a new number of chance: whoever isn't told whether a batch was done (a time-out, or writers that met) reads
+which number is there. Others may have written since, so a group also keeps the numbers of its last few changes.
 Conditional and plain writes never meet in a partition, since their timestamps come from different clocks: so trimming,
 removing and deleting are conditional too, wherever changes are guarded.
 
@@ -21,6 +21,11 @@ from typing import Any
 
 from stream_framework import ids
 from stream_framework.exceptions import SerializationException, UpdateConflictError
+from stream_framework.serializers.cassandra.aggregated_activity_serializer import (
+    CassandraAggregatedActivitySerializer,
+    read_signatures,
+    sign_activities,
+)
 from stream_framework.storage.base import BaseTimelineStorage, Change, MarkChange, Snapshot, iter_parts
 from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.errors import SYNC, refused
@@ -40,17 +45,17 @@ logger = logging.getLogger(__name__)
 FEEDS_PER_QUERY, ROWS_PER_QUERY = 20, 2000
 #: The largest change of one feed, in bytes.
 MAX_CHANGE_BYTES = 2**20
-#: How often a change that is made here is tried, and the longest wait between two attempts, in seconds.
-ATTEMPTS, LONGEST_WAIT = 200, 0.1
+#: How often a change that is made here is tried.
+ATTEMPTS = 200
+#: How many groups more than were read are looked at to find out whether a change was made.
+LOOKED_AT_BESIDES = 20
 #: How many changes are made at a time.
 CHANGES_AT_A_TIME = 250
 #: The lists of ids that a partition keeps beside its rows.
 LISTS = ('unseen', 'unread')
 
 _LEGACY = ids.LEGACY_GROUP_LIMIT
-# A version has a number of chance in its low bits, and above it that of the version before.
-_CHANCE_BITS = 15
-_CHANCES = 2**_CHANCE_BITS - 1
+_VERSIONS = 2**31 - 1
 
 _GUARD = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} = ?'
 # No version is 0, and that there is none isn't 0 either: this always holds, but puts the batch in order with others.
@@ -59,6 +64,7 @@ _DELETE_VERSION = 'DELETE {version} FROM {table} WHERE feed_id = ? IF {version} 
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
 _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
+_NEWEST_GROUPS = 'SELECT activities FROM {table} WHERE feed_id = ? LIMIT ?'
 _NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
 
 _unguarded: set[str] = set()
@@ -85,6 +91,8 @@ class _Attempt:
     statement: Any
     #: The version that it sets.
     version: int
+    #: Whether the groups that it writes keep the version.
+    signed: bool = False
 
 
 class GroupStorage(BaseTimelineStorage):
@@ -92,6 +100,19 @@ class GroupStorage(BaseTimelineStorage):
 
     model: Any
     table: Table
+
+    # A conditional batch takes longer than a script of Redis, and those that meet hinder each other.
+    retry_waits = (0.01, 0.5)
+
+    @property
+    def _keeps_signatures(self) -> bool:
+        # An application's own serializer may make something else of a group's activities.
+        kind = type(self.serializer)
+        stock = CassandraAggregatedActivitySerializer
+        return all(
+            getattr(kind, name, None) is getattr(stock, name)
+            for name in ('dumps', 'dump_columns', 'loads', '_load_activities')
+        )
 
     def guards(self, table: Table) -> bool:
         """Whether changes depend on the version of the feed."""
@@ -222,10 +243,28 @@ class GroupStorage(BaseTimelineStorage):
             elif not rows[0]['[applied]']:
                 not_done.append(attempt.change)
         versions = self._versions(table, [attempt.change.key for attempt in unknown])
-        return not_done + [
-            attempt.change
-            for attempt, version in zip(unknown, versions, strict=True)
-            if not _follows(version, attempt.version)
+        maybe = []
+        for attempt, version in zip(unknown, versions, strict=True):
+            if version == attempt.version:
+                continue
+            if attempt.signed and attempt.change.snapshot and version != attempt.change.snapshot.token.version:
+                maybe.append(attempt)
+            else:
+                not_done.append(attempt.change)
+        return not_done + [attempt.change for attempt in self._without_trace(table, maybe)]
+
+    def _without_trace(self, table: Table, attempts: Sequence[_Attempt]) -> list[_Attempt]:
+        """Of attempts after which others have written, those that are in none of the groups: they were not done."""
+        statements = []
+        for attempt in attempts:
+            entries = attempt.change.snapshot.entries if attempt.change.snapshot is not None else ()
+            statement = table.statement(_NEWEST_GROUPS, attempt.change.key, len(entries) + LOOKED_AT_BESIDES)
+            statement.consistency_level = connection.serial_consistency()
+            statements.append(statement)
+        return [
+            attempt
+            for attempt, rows in zip(attempts, run(statements) if statements else [], strict=True)
+            if not any(attempt.version in read_signatures(row['activities']) for row in rows)
         ]
 
     def _versions(self, table: Table, keys: Sequence[str]) -> list[int | None]:
@@ -245,7 +284,7 @@ class GroupStorage(BaseTimelineStorage):
         statements = []
         size = 0
         token = change.snapshot.token if change.snapshot is not None else None
-        version = _next_version(token.version if token is not None else None)
+        version = random.randint(1, _VERSIONS)
         if guarded and token is not None:
             statements.append(table.statement(_GUARD, version, key, token.version))
         elif guarded:
@@ -258,6 +297,9 @@ class GroupStorage(BaseTimelineStorage):
                 coming.setdefault(moved_id(row), self._moved(key, row))
         if cut is not None:
             coming = {item: data for item, data in coming.items() if item >= cut}
+        signs = guarded and token is not None and self._keeps_signatures
+        if signs:
+            coming = {item: _sign(data, change, version) for item, data in coming.items()}
         for item, data in coming.items():
             row = table.encode(data, replaces=item in gone, key=key)
             statements.append(table.insert(name, row))
@@ -274,7 +316,7 @@ class GroupStorage(BaseTimelineStorage):
             )
         if not guarded:
             return _Attempt(change, unlogged(statements), version)
-        return _Attempt(change, conditional(statements), version)
+        return _Attempt(change, conditional(statements), version, signed=signs and bool(coming))
 
     def _moved(self, key: str, row: dict[str, Any]) -> dict[str, Any]:
         """A row of 1.4.0 as it is written under an id of ours."""
@@ -411,7 +453,7 @@ class GroupStorage(BaseTimelineStorage):
             if not guarded:
                 run([unlogged(statements)] if statements else [], key)
                 return
-            new = _next_version(version)
+            new = random.randint(1, _VERSIONS)
             guard = table.statement(_GUARD, new, key, version)
             if not self._settle(table, [_Attempt(Change(key), conditional([guard, *statements]), new)]):
                 return
@@ -437,7 +479,7 @@ class GroupStorage(BaseTimelineStorage):
             run([unlogged(statements)], key)
             return
         for attempt in range(ATTEMPTS):
-            version = table.statement(_ALWAYS, _next_version(None), key)
+            version = table.statement(_ALWAYS, random.randint(1, _VERSIONS), key)
             [rows] = run_conditional([conditional([version, *statements])])
             if rows is not None and rows[0]['[applied]']:
                 return
@@ -507,19 +549,27 @@ def _marked(before: frozenset[str], changes: Iterable[MarkChange], max_length: i
     return frozenset(after)
 
 
-def _next_version(version: int | None) -> int:
-    """A version to set where this one is: new by chance, and telling what it came after."""
-    return (((version or 0) & _CHANCES) << _CHANCE_BITS) | random.randint(1, _CHANCES)
-
-
-def _follows(version: int | None, ours: int) -> bool:
-    """Whether the version that is there is ours, or was set right after ours."""
-    return version == ours or (version is not None and version >> _CHANCE_BITS == ours & _CHANCES)
+def _sign(data: Any, change: Change, version: int) -> Any:
+    """What is written of a group, with the version of the change that writes it behind those of its last changes."""
+    is_dict = isinstance(data, dict)
+    blob = data.get('activities') if is_dict else data.activities
+    name = data.get('group') if is_dict else data.group
+    before: list[int] = []
+    for _, row in change.snapshot.entries if change.snapshot is not None else ():
+        if row.get('group') == name:
+            before = read_signatures(row.get('activities'))
+            break
+    signed = sign_activities(blob, [*before, version])
+    if is_dict:
+        return {**data, 'activities': signed}
+    data.activities = signed
+    return data
 
 
 def _wait(attempt: int) -> None:
     # Of the writers that met, one got through: the others wait for a random while, longer each time.
-    time.sleep(random.random() * min(LONGEST_WAIT, 0.001 * 2 ** min(attempt, 10)))
+    shortest, longest = GroupStorage.retry_waits
+    time.sleep(random.random() * min(longest, shortest * 2 ** min(attempt, 10)))
 
 
 def _conflict(key: str) -> UpdateConflictError:
