@@ -58,8 +58,10 @@ class Activity(BaseActivity):
     <Activity: 13 loved 42>
     """
 
-    #: The id that the activity was read from storage under. Recomputing it could differ: Cassandra keeps milliseconds.
+    # The id that the activity was read from storage under, and what the activity was like then. Computing the id anew
+    # could differ, since Cassandra keeps milliseconds; once the activity is changed, it has an id of its own again.
     _stored_id: int | None = None
+    _stored_as: tuple[Any, ...] | None = None
 
     actor_id: Id
     object_id: Id
@@ -122,12 +124,25 @@ class Activity(BaseActivity):
 
         :raises TypeError: for an object id outside 0 to 10**10 - 1, a verb id outside 0 to 999, or no time
         """
-        if self._stored_id is not None:
+        if self._stored_id is not None and self._stored_as == self._id_parts():
             return self._stored_id
         object_id, target_id = self.object_id, self.target_id
         if type(object_id) is int and type(self.actor_id) is int and (target_id is None or type(target_id) is int):
             return ids.activity_id(self.time, object_id, self.verb.id)
         return ids.hashed_activity_id(self.time, self.actor_id, self.verb.id, object_id, target_id)
+
+    @property
+    def stored_id(self) -> int | None:
+        """The id that the activity was read under, for as long as it isn't changed; ``None`` if it wasn't read."""
+        return self._stored_id if self._stored_as == self._id_parts() else None
+
+    def stored_under(self, stored_id: int) -> None:
+        """Remember the id that the activity was read under, for as long as it isn't changed."""
+        self._stored_id = stored_id
+        self._stored_as = self._id_parts()
+
+    def _id_parts(self) -> tuple[Any, ...]:
+        return self.time, self.actor_id, self.verb, self.object_id, self.target_id
 
     def get_dehydrated(self) -> DehydratedActivity:
         """Just the reference to this activity that a timeline keeps."""
@@ -193,7 +208,7 @@ class ActorSafeIdMixin:
     @property
     def serialization_id(self: Any) -> int:
         """13 digits of milliseconds, 13 of a stable hash of actor, verb, object and target."""
-        if self._stored_id is not None:
+        if self._stored_id is not None and self._stored_as == self._id_parts():
             return self._stored_id
         return ids.hashed_activity_id(self.time, self.actor_id, self.verb.id, self.object_id, self.target_id)
 

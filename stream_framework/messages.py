@@ -293,7 +293,7 @@ def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
             None if activity.target_id is None else _plain_id('target', activity.target_id),
             ids.naive_utc(time).isoformat(),
             context,
-            getattr(activity, '_stored_id', None),
+            getattr(activity, 'stored_id', None),
         ]
         if not isinstance(context, dict):
             raise MessageError(f'extra_context of {paths.short(activity)} is {paths.short(context)}: it must be a dict')
@@ -360,7 +360,7 @@ def _activity(row: Any, classes: list[type]) -> Any:
             '(actor, verb, object, target, time=, extra_context=), as Activity does'
         ) from error
     if stored_id is not None:
-        activity._stored_id = stored_id
+        activity.stored_under(stored_id)
     return activity
 
 

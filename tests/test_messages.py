@@ -250,9 +250,9 @@ def test_activities_arrive_as_they_were(activity):
 
 def test_the_id_of_an_activity_that_was_stored_survives():
     activity = Activity(1, Love, 2, time=TIME)
-    activity._stored_id = activity.serialization_id + 1000
+    activity.stored_under(activity.serialization_id + 1000)
     got = through(fanout_kwargs(operation_kwargs={'activities': [activity]}))['operation_kwargs']['activities'][0]
-    assert got.serialization_id == activity._stored_id
+    assert got.serialization_id == activity.stored_id
 
 
 def test_actors_travel_as_ids():

@@ -147,8 +147,7 @@ class BaseStorage:
                 if activity_id is None:
                     pass
                 elif isinstance(activity, Activity):
-                    if activity.serialization_id != activity_id:
-                        activity._stored_id = ids.normalize_id(activity_id)
+                    activity.stored_under(activity_id if type(activity_id) is int else ids.normalize_id(activity_id))
                 elif (
                     isinstance(activity, AggregatedActivity)
                     and activity.updated_at is not None

@@ -86,7 +86,7 @@ def test_an_activity_keeps_the_id_that_it_was_stored_under(flat: Any) -> None:
 def test_ids_that_no_column_holds_are_beside(flat: Any, given: Any) -> None:
     activity = Activity(given[0], Love, given[1], given[2], time=at(0))
     if isinstance(given[2], int):
-        activity._stored_id = 5
+        activity.stored_under(5)
     instance = flat.dumps(activity)
     assert instance.actor is None
     found = flat.loads(row(instance))

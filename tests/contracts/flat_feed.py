@@ -665,6 +665,14 @@ class FlatFeedContract:
         feed.remove(found)
         assert found.serialization_id not in ids(feed[:])
 
+    def test_an_activity_that_was_read_and_changed_is_another(self, feed: Any) -> None:
+        feed.add(act(1))
+        [found] = feed[:5]
+        found.time = at(9)
+        assert found.serialization_id == act(1, time=at(9)).serialization_id
+        feed.add(found)
+        assert ids(feed[:5]) == ids([act(1, time=at(9)), act(1)])
+
     # contexts
 
     @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ class CassandraActivitySerializer(BaseSerializer):
             raise SerializationException(f'{short(row)} is no stored activity: {reason}') from error
         stored_id = get('activity_id')
         if stored_id is not None and isinstance(activity, Activity):
-            activity._stored_id = stored_id
+            activity.stored_under(stored_id)
         return activity
 
     @functools.cached_property

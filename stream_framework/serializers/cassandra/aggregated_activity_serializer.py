@@ -118,7 +118,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
         moment = _EPOCH + _timedelta(microseconds=time)
         activity = restored(self.activity_class, actor, verb, object_id, target, moment, context)
-        activity._stored_id = stored_id
+        activity.stored_under(stored_id)
         return activity
 
 
