@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) 
     if chosen and collection_path.parent == HERE and collection_path.name in ('redis', 'cassandra'):
         return not any(name.startswith(collection_path.name) for name in chosen)
     return None
+
+
+def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that runs this in the background has the signal ignored, by what tests start and interrupt as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:

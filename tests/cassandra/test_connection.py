@@ -262,11 +262,13 @@ def test_tls(one: Any, feed: Any, up: Any) -> None:
     settings.CASSANDRA_DRIVER_KWARGS = {**kwargs, 'ssl_context': context}
     rows = get_session().execute('SELECT ssl_enabled FROM system_views.clients')
     assert True in [list(row.values())[0] if isinstance(row, dict) else row[0] for row in rows]
+    before = get_session()
     strict = ssl.create_default_context()
     strict.check_hostname = False
     settings.CASSANDRA_DRIVER_KWARGS = {**kwargs, 'ssl_context': strict, 'connect_timeout': 3}
     with pytest.raises(StorageConnectionError):
         feed.add(act(1))
+    assert before.cluster.is_shutdown, 'what the settings no longer name is let go'
 
 
 # one session

@@ -127,29 +127,33 @@ def _renew() -> _Open:
     global _open, _attempts, _failure
     config.require_driver()
     seen = _attempts
-    with _lock:
-        made_from = config.snapshot()
-        if _open is not None and _open.made_from == made_from:
-            return _open
-        if _failure is not None and _attempts > seen:
-            # Another thread tried while this one waited: it need not wait for the time-out once more.
-            raise type(_failure)(*_failure.args) from _failure.__cause__
-        closing, _open = _open, None
+    closing = None
+    try:
+        with _lock:
+            made_from = config.snapshot()
+            if _open is not None and _open.made_from == made_from:
+                return _open
+            if _failure is not None and _attempts > seen:
+                # Another thread tried while this one waited: it need not wait for the time-out once more.
+                raise type(_failure)(*_failure.args) from _failure.__cause__
+            closing, _open = _open, None
+            if closing is not None:
+                _unregister()
+            try:
+                made = _Open(made_from, _connect())
+                _failure = None
+            except StorageError as error:
+                _failure = error
+                raise
+            finally:
+                _attempts += 1
+            _register(made.session)
+            _open = made
+            return made
+    finally:
+        # Also where connecting by the new settings fails: it would go on trying to reach the old servers.
         if closing is not None:
-            _unregister()
-        try:
-            made = _Open(made_from, _connect())
-            _failure = None
-        except StorageError as error:
-            _failure = error
-            raise
-        finally:
-            _attempts += 1
-        _register(made.session)
-        _open = made
-    if closing is not None:
-        closing.session.cluster.shutdown()
-    return made
+            closing.session.cluster.shutdown()
 
 
 def _connect() -> Any:
