@@ -333,6 +333,10 @@ class Change:
             )
 
 
+#: Storage, ``'add' | 'remove' | 'trim'``, key, id -> data, and the length to trim to.
+Write = tuple['BaseTimelineStorage', str, str, Any, int | None]
+
+
 class BaseBatch:
     """Work on many timelines that is sent at once when the ``with`` block ends, and dropped if it raises.
 
@@ -341,7 +345,7 @@ class BaseBatch:
 
     def __init__(self, storage: BaseTimelineStorage) -> None:
         self.storage = storage
-        self._writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
+        self._writes: list[Write] = []
         self._updates: dict[Callable[[list[Any]], None], list[Any]] = {}
         self._after: list[Callable[[], Any]] = []
         # What was done with last: a fan-out does the same with one and the same list for every follower.
@@ -454,7 +458,18 @@ class BaseBatch:
             else:
                 metrics.on_feed_remove(storage_class, count)
 
-    def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+    def runs(self, writes: list[Write]) -> Iterator[list[Write]]:
+        """Writes in order, those that follow each other to storages that do the same together."""
+        run: list[Write] = []
+        for write in writes:
+            if run and write[0] is not run[-1][0] and not write[0].does_as(run[-1][0]):
+                yield run
+                run = []
+            run.append(write)
+        if run:
+            yield run
+
+    def send_writes(self, writes: list[Write]) -> None:
         """Send ``(storage, 'add' | 'remove' | 'trim', key, id -> data, trim length)`` in order; here one by one."""
         for storage, operation, key, serialized, length in writes:
             if operation == 'add':
@@ -506,6 +521,14 @@ class BaseTimelineStorage(BaseStorage):
     def holds_groups(self) -> bool:
         """Whether the entries are groups of activities, which sort as :func:`stream_framework.ids.group_order` says."""
         return isinstance(self.serializer, BaseAggregatedSerializer)
+
+    def does_as(self, other: BaseTimelineStorage) -> bool:
+        """Whether another storage does the same, as those that feeds of one class make for themselves."""
+        return (
+            type(self) is type(other)
+            and self.serializer_class is other.serializer_class
+            and self.options == other.options
+        )
 
     def order(self, activity_id: Any) -> int:
         """The number that an entry of this id sorts by."""

@@ -11,7 +11,7 @@ from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Change, Pairs
+from stream_framework.storage.base import BaseBatch, Change, Pairs, Write
 from stream_framework.storage.cassandra import connection, models, tables
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage
@@ -38,23 +38,14 @@ _DELETE_BYTES = 60
 class Batch(BaseBatch):
     """Queued writes, sent in waves of concurrent batches."""
 
-    def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+    def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
-        run_of: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
-        for write in writes:
-            if run_of and not _alike(write[0], run_of[-1][0]):
-                self._send_run(run_of)
-                run_of = []
-            run_of.append(write)
-        if run_of:
-            self._send_run(run_of)
-
-    def _send_run(self, run_of: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
-        storage = run_of[0][0]
-        if isinstance(storage, CassandraTimelineStorage) and not storage.has_own_hooks:
-            storage.write_many([write[1:] for write in run_of])
-        else:
-            super().send_writes(run_of)
+        for of_run in self.runs(writes):
+            storage = of_run[0][0]
+            if isinstance(storage, CassandraTimelineStorage) and not storage.has_own_hooks:
+                storage.write_many([write[1:] for write in of_run])
+            else:
+                super().send_writes(of_run)
 
     def _serialized(self, storage: Any, activities: Any) -> Any:
         # As in the base class; but what is serialized is of a model, too: the same is another row in another table.
@@ -64,16 +55,6 @@ class Batch(BaseBatch):
             serialized = storage.serialize_activities(activities)
             self._memo = (kind, activities, serialized)
         return serialized
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two storages do the same, as those that feeds of one class make for themselves."""
-    return one is other or (
-        type(one) is type(other)
-        and one.model is other.model
-        and one.serializer_class is other.serializer_class
-        and one.options == other.options
-    )
 
 
 class _Work:
@@ -151,6 +132,10 @@ class CassandraTimelineStorage(GroupStorage):
     def get_batch_interface(self) -> Any:
         """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
         return self.Batch(self)
+
+    def does_as(self, other: Any) -> bool:
+        """As of the base class, and into the same table."""
+        return super().does_as(other) and self.model is other.model
 
     @property
     def has_own_hooks(self) -> bool:

@@ -27,6 +27,7 @@ from stream_framework.storage.base import (
     Change,
     Pairs,
     Snapshot,
+    Write,
     iter_parts,
 )
 from stream_framework.storage.redis import scripts
@@ -73,18 +74,13 @@ class _Entry(NamedTuple):
 class RedisBatch(BaseBatch):
     """Queued writes, sent in one pipeline: to many timelines by one command, where they are on one server."""
 
-    def send_writes(self, writes: list[tuple[BaseTimelineStorage, str, str, Any, int | None]]) -> None:
+    def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
-        run: list[tuple[BaseTimelineStorage, str, str, Any, int | None]] = []
-        for write in writes:
-            if run and not _alike(write[0], run[-1][0]):
-                self._send_run(run)
-                run = []
-            run.append(write)
-        if run:
-            self._send_run(run, last=True)
+        runs = list(self.runs(writes))
+        for run in runs:
+            self._send_run(run, last=run is runs[-1])
 
-    def _send_run(self, run: list[tuple[BaseTimelineStorage, str, str, Any, int | None]], last: bool = False) -> None:
+    def _send_run(self, run: list[Write], last: bool) -> None:
         storage = run[0][0]
         if isinstance(storage, RedisTimelineStorage) and not storage.has_own_hooks:
             marks = self._marks_query(storage) if last else None
@@ -101,13 +97,6 @@ class RedisBatch(BaseBatch):
             return None
         kept_in, names = self._marks_wanted
         return kept_in.marks_query(storage.redis_server, names) if isinstance(kept_in, RedisActivityStorage) else None
-
-
-def _alike(one: BaseTimelineStorage, other: BaseTimelineStorage) -> bool:
-    """Whether two storages do the same, as those that feeds of one class make for themselves."""
-    return one is other or (
-        type(one) is type(other) and one.serializer_class is other.serializer_class and one.options == other.options
-    )
 
 
 class RedisTimelineStorage(BaseTimelineStorage):
