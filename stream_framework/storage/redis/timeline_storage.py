@@ -303,7 +303,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return []
         if self.holds_ids:
             members = self._page_of_ids(key, start, stop, low, high, ascending)
-            members = [int(member) if member.isascii() and member.isdigit() else member for member in members]
+            members = [int(member) if _is_number(member) else member for member in members]
             return list(zip(members, members, strict=True))
         entries = self._page(key, start, stop, low, high, ascending)
         return [(entry.activity_id, entry.member) for entry in entries]
@@ -345,7 +345,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         command = ('ZRANGEBYSCORE', '+inf') if ascending else ('ZREVRANGEBYSCORE', '-inf')
         length = stop + SHARE_A_SCORE
         members = self.send([(command[0], key, self.score(near), command[1], 'LIMIT', 0, length)], key)[0]
-        if any(_odd(member) or not member.isdigit() for member in members):
+        if any(_odd(member) or not _is_number(member) for member in members):
             return None
         page = [member for member in members if (int(member) >= near if ascending else int(member) <= near)]
         return page[:stop] if len(page) >= stop or len(members) < length else None
@@ -557,10 +557,15 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return reply
 
 
+def _is_number(member: str) -> bool:
+    # What isdigit() alone takes for a digit, int() may not: '²'.
+    return member.isascii() and member.isdigit()
+
+
 def _odd(member: Any) -> bool:
     """Whether this id, or an id of its score, may stand in the wrong place among those that share it."""
     text = str(member)
-    if text.isdigit() and text[:2] not in ('10', '99'):
+    if _is_number(text) and text[:2] not in ('10', '99'):
         # Nowhere near a power of ten: nearly all ids.
         return False
     try:
