@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from stream_framework import settings
-from stream_framework.exceptions import StorageConnectionError, StorageError
+from stream_framework.exceptions import StorageError
+from stream_framework.storage import errors
 from stream_framework.storage.cassandra import config
 from stream_framework.storage.cassandra.config import cassandra
+from stream_framework.storage.errors import Advice, advice_by_class
 
 #: How much of the server's own words a message quotes, in characters.
 QUOTED_LENGTH = 300
@@ -35,77 +37,68 @@ if cassandra is not None:
     FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
 
-class _Advice(NamedTuple):
-    """What to do about an error of this class (by name, parents included) or with these words."""
-
-    classes: tuple[str, ...]
-    words: tuple[str, ...]
-    remedy: str
-    unreachable: bool = False
-
-
 _AGAIN = 'running the same work again is safe'
 
 _ADVICE = (
-    _Advice(
+    Advice(
         ('AuthenticationFailed', 'BadCredentials'),
         ('AuthenticationFailed', 'Bad credentials', 'requires authentication'),
         "it wants other credentials: check 'auth_provider' in CASSANDRA_DRIVER_KWARGS",
         True,
     ),
-    _Advice(
+    Advice(
         ('Unauthorized',),
         (),
         'its role may not do that: GRANT it SELECT and MODIFY on the keyspace (and CREATE and ALTER where it syncs)',
     ),
-    _Advice(
+    Advice(
         (),
         ('eyspace', 'unconfigured table', 'does not exist', 'Undefined column', 'Unknown identifier'),
         f'create what is missing: {SYNC}',
     ),
-    _Advice(
+    Advice(
         (),
         ('too large', 'exceeds'),
         'it is more than the server takes at a time: keep large values elsewhere, and only a reference in '
         'extra_context; or lower merge_max_length, max_length or max_aggregated_activities_length',
     ),
-    _Advice(
+    Advice(
         ('UnavailableErrorMessage', 'Unavailable'),
         ('Unavailable', 'Cannot achieve consistency'),
         'too few of the replicas are up for the consistency level: see nodetool status, start the nodes, or lower '
         f'STREAM_CASSANDRA_CONSISTENCY_LEVEL; {_AGAIN}',
         True,
     ),
-    _Advice(
+    Advice(
         ('OperationTimedOut', 'Timeout'),
         ('OperationTimedOut', 'timed out', 'Timeout', 'result is unknown'),
         f'the servers did not answer in time, so whether it was done is not known: see their load and logs; {_AGAIN}',
         True,
     ),
-    _Advice(
+    Advice(
         ('OverloadedErrorMessage', 'IsBootstrappingErrorMessage'),
         (),
         f'the server is overloaded or has just started: {_AGAIN}, in a while',
         True,
     ),
-    _Advice(
+    Advice(
         ('UnresolvableContactPoints',),
         (),
         'no name server knows these hosts: check STREAM_CASSANDRA_HOSTS',
         True,
     ),
-    _Advice(
+    Advice(
         ('ReadFailure',),
         (),
         'a replica could not read the feed, often for its many tombstones: see the log of the server, run repair, and '
         'see the docs for gc_grace_seconds',
     ),
-    _Advice(
+    Advice(
         ('WriteFailure',),
         (),
         'a replica could not write: see the log of the server',
     ),
-    _Advice(
+    Advice(
         ('NoHostAvailable', 'ConnectionException', 'OSError'),
         (),
         'are they running, and reachable from here? Check STREAM_CASSANDRA_HOSTS (and port in '
@@ -114,10 +107,6 @@ _ADVICE = (
         True,
     ),
 )
-
-_OTHERWISE = _Advice((), (), "see the server's own words")
-
-_classes: dict[tuple[type, type], type] = {}
 
 
 class translated(contextlib.ContextDecorator):  # noqa: N801
@@ -188,21 +177,7 @@ def is_busy(error: BaseException) -> bool:
 
 def error_class(driver_class: type, unreachable: bool) -> Any:
     """The class of ours that derives from one of the driver's; made once."""
-    base = StorageConnectionError if unreachable else StorageError
-    made = _classes.get((driver_class, base))
-    if made is None:
-        body = {
-            '__module__': __name__,
-            '__init__': _initialize,
-            '__str__': Exception.__str__,
-            '__reduce__': _reduce,
-            '__doc__': f'A {base.__name__} that is also a {driver_class.__module__}.{driver_class.__qualname__}.',
-            '_made_of': (driver_class, unreachable),
-        }
-        made = _classes.setdefault(
-            (driver_class, base), type(f'Cassandra{driver_class.__name__}', (base, driver_class), body)
-        )
-    return made
+    return errors.error_class('Cassandra', __name__, driver_class, unreachable)
 
 
 def _safe_class(error: BaseException) -> type:
@@ -210,28 +185,12 @@ def _safe_class(error: BaseException) -> type:
     return DriverException if isinstance(error, ErrorMessage) else type(error)
 
 
-def _initialize(self: Any, *args: Any) -> None:
-    # The driver's own constructors make up a message of their own.
-    Exception.__init__(self, *args)
-
-
-def _reduce(self: Any) -> Any:
-    plain = {name: value for name, value in vars(self).items() if isinstance(value, (str, int, float, type(None)))}
-    return _rebuild, (*self._made_of, self.args, plain)
-
-
-def _rebuild(driver_class: type, unreachable: bool, args: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-    made = error_class(driver_class, unreachable)(*args)
-    made.__dict__.update(attributes)
-    return made
-
-
 def __getattr__(name: str) -> Any:
     """``CassandraOperationTimedOut`` and so on by name: Celery's results name the classes of exceptions."""
     if name.startswith('Cassandra') and cassandra is not None:
         found = getattr(cassandra, name[9:], None) or {'NoHostAvailable': NoHostAvailable}.get(name[9:])
         if isinstance(found, type) and issubclass(found, Exception):
-            return error_class(found, _advice_by_class(found).unreachable)
+            return error_class(found, advice_by_class(_ADVICE, found).unreachable)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
@@ -260,16 +219,8 @@ def _host(host: Any) -> str:
     return str(endpoint)
 
 
-def _advice(error: BaseException, words: str) -> _Advice:
+def _advice(error: BaseException, words: str) -> Advice:
     for advice in _ADVICE:
         if any(word in words for word in advice.words):
             return advice
-    return _advice_by_class(type(error))
-
-
-def _advice_by_class(driver_class: type) -> _Advice:
-    for parent in driver_class.__mro__:
-        for advice in _ADVICE:
-            if parent.__name__ in advice.classes:
-                return advice
-    return _OTHERWISE
+    return advice_by_class(_ADVICE, type(error))

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import re
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-from stream_framework.exceptions import SerializationException, StorageConnectionError, StorageError
+from stream_framework.exceptions import SerializationException, StorageError
+from stream_framework.storage import errors
+from stream_framework.storage.errors import Advice, advice_by_class
 from stream_framework.storage.redis import config
 from stream_framework.storage.redis.config import redis
 
@@ -35,103 +37,94 @@ _IN_SCRIPT = re.compile(
 )
 
 
-class _Advice(NamedTuple):
-    """What to do about an error of this class (by name, parents included) or with these words."""
-
-    classes: tuple[str, ...]
-    words: tuple[str, ...]
-    remedy: str
-    unreachable: bool = False
-
-
 _ADVICE = (
-    _Advice(
+    Advice(
         ('AuthenticationError', 'AuthenticationWrongNumberOfArgsError'),
         ('NOAUTH', 'WRONGPASS', 'ERR AUTH', 'invalid password', 'Authentication required', 'AUTH called without'),
         "it wants other credentials: check 'password' (and 'username') of this server in STREAM_REDIS_CONFIG",
         True,
     ),
-    _Advice(
+    Advice(
         ('NoPermissionError', 'AuthorizationError'),
         ('NOPERM',),
         'its user may not do that: give the user the command and the keys by ACL SETUSER',
     ),
-    _Advice(
+    Advice(
         ('OutOfMemoryError',),
         ('OOM', 'used memory >'),
         'its memory is full: raise maxmemory, lower the max_length of feeds, or choose another maxmemory-policy; '
         'the work can be run again then',
     ),
-    _Advice(
+    Advice(
         (),
         ('WRONGTYPE',),
         'the key holds another kind of value: another program uses it, or two key formats give the same key; rename '
         'one, or delete the key',
     ),
-    _Advice(
+    Advice(
         ('ReadOnlyError',),
         ('READONLY', "can't write against a read only"),
         "it is a replica: name the primary in STREAM_REDIS_CONFIG, or let 'sentinels' find it",
     ),
-    _Advice(
+    Advice(
         ('BusyLoadingError',),
         ('LOADING',),
         'it has just started and is still loading its data: run the work again in a while',
         True,
     ),
-    _Advice(
+    Advice(
         ('MovedError', 'AskError'),
         ('MOVED', 'ASK'),
         "it is a node of a Redis Cluster: set 'cluster': True for this server in STREAM_REDIS_CONFIG",
     ),
-    _Advice(
+    Advice(
         ('ClusterDownError', 'MasterDownError', 'SlotNotCoveredError', 'TryAgainError'),
         ('CLUSTERDOWN', 'MASTERDOWN', 'TRYAGAIN', 'not covered'),
         'part of the cluster is down or moving: see CLUSTER INFO on any node, and run the work again',
         True,
     ),
-    _Advice(
+    Advice(
         ('ClusterCrossSlotError', 'CrossSlotTransactionError'),
         ('CROSSSLOT',),
         'the keys of one command lie on different nodes: use one key per command, or hash tags {...}',
     ),
-    _Advice(
+    Advice(
         (),
         ('MISCONF',),
         'it refuses to write since it could not save its data: make room on its disk, and see its log',
     ),
-    _Advice(
+    Advice(
         ('MaxConnectionsError',),
         ('max number of clients', 'Too many connections', 'No connection available'),
         "all connections are taken: raise 'max_connections' of this server in STREAM_REDIS_CONFIG, or maxclients of "
         'the server',
         True,
     ),
-    _Advice(
+    Advice(
         (),
         ('BUSY',),
         'a script has been running there for too long: see SCRIPT KILL, and run the work again',
         True,
     ),
-    _Advice(
+    Advice(
         (),
         ('unknown command', 'unknown subcommand'),
         'it is too old (Redis 6.2 or later, or Valkey, is needed) or the command was renamed',
     ),
-    _Advice(
+    Advice(
         ('TimeoutError', 'timeout'),
         ('timed out', 'Timeout'),
         "it did not answer in time: see its SLOWLOG and its load, or raise 'socket_timeout' of this server in "
         'STREAM_REDIS_CONFIG; running the same work again is safe',
         True,
     ),
-    _Advice(
+    Advice(
         ('MasterNotFoundError',),
         ('No master found',),
         "no Sentinel names a primary: check 'sentinels' and 'service_name' of this server in STREAM_REDIS_CONFIG",
         True,
     ),
-    _Advice(
+    Advice(
         ('ConnectionError', 'OSError', 'RedisClusterException', 'ClusterError'),
         (),
         'is it running, and reachable from here? Check the address in STREAM_REDIS_CONFIG; running the same work '
@@ -139,10 +132,6 @@ _ADVICE = (
         True,
     ),
 )
-
-_OTHERWISE = _Advice((), (), 'see the server’s own words')
-
-_classes: dict[tuple[type, type], type] = {}
 
 
 class translated(contextlib.ContextDecorator):  # noqa: N801
@@ -199,7 +188,7 @@ def translate(error: BaseException, server: Any = 'default', key: Any = None) ->
     # The driver's class comes last in the message: time-outs and lost connections often have no words of their own.
     message = f'{where}{what}: {words or "no reason given"} ({type(error).__name__}): {advice.remedy}'
     made = error_class(type(error), advice.unreachable)(message)
-    made.__dict__.update(_plain_attributes(error))
+    made.__dict__.update(errors.plain_attributes(error))
     return made
 
 
@@ -228,35 +217,7 @@ if redis is not None:
 
 def error_class(driver_class: type, unreachable: bool) -> Any:
     """The class of ours that derives from one of the driver's; made once."""
-    base = StorageConnectionError if unreachable else StorageError
-    made = _classes.get((driver_class, base))
-    if made is None:
-        name = f'Redis{driver_class.__name__}'
-        body = {
-            '__module__': __name__,
-            '__init__': _initialize,
-            '__str__': Exception.__str__,
-            '__reduce__': _reduce,
-            '__doc__': f'A {base.__name__} that is also a {driver_class.__module__}.{driver_class.__qualname__}.',
-            '_made_of': (driver_class, unreachable),
-        }
-        made = _classes.setdefault((driver_class, base), type(name, (base, driver_class), body))
-    return made
-
-
-def _initialize(self: Any, *args: Any) -> None:
-    # The driver's own constructors may take apart a server's reply; there is none here.
-    Exception.__init__(self, *args)
-
-
-def _reduce(self: Any) -> Any:
-    return _rebuild, (*self._made_of, self.args, self.__dict__)
-
-
-def _rebuild(driver_class: type, unreachable: bool, args: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-    made = error_class(driver_class, unreachable)(*args)
-    made.__dict__.update(attributes)
-    return made
+    return errors.error_class('Redis', __name__, driver_class, unreachable)
 
 
 def __getattr__(name: str) -> Any:
@@ -264,7 +225,7 @@ def __getattr__(name: str) -> Any:
     driver_class = getattr(redis and redis.exceptions, name[5:], None) if name.startswith('Redis') else None
     if not isinstance(driver_class, type):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return error_class(driver_class, _advice_by_class(driver_class).unreachable)
+    return error_class(driver_class, advice_by_class(_ADVICE, driver_class).unreachable)
 
 
 def _words(error: BaseException) -> str:
@@ -281,23 +242,10 @@ def _words(error: BaseException) -> str:
     return prefix + text.rstrip('.')
 
 
-def _advice(error: BaseException, words: str) -> _Advice:
+def _advice(error: BaseException, words: str) -> Advice:
     said = words.rpartition('): ')[2] if words.startswith('command ') else words
     for advice in _ADVICE:
         for word in advice.words:
             if said.startswith(word) if word.isupper() else word in said:
                 return advice
-    return _advice_by_class(type(error))
-
-
-def _advice_by_class(driver_class: type) -> _Advice:
-    for parent in driver_class.__mro__:
-        for advice in _ADVICE:
-            if parent.__name__ in advice.classes:
-                return advice
-    return _OTHERWISE
-
-
-def _plain_attributes(error: BaseException) -> dict[str, Any]:
-    """What the driver's error carries, as far as any process can unpickle it."""
-    return {key: value for key, value in vars(error).items() if isinstance(value, (str, int, float, tuple, type(None)))}
+    return advice_by_class(_ADVICE, type(error))
