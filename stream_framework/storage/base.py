@@ -530,6 +530,15 @@ class BaseTimelineStorage(BaseStorage):
             and self.options == other.options
         )
 
+    def writes_as(self, cls: type) -> bool:
+        """Whether it is a ``cls`` that writes as ``cls`` does, so that a batch may write to many timelines at once.
+
+        An application's subclass with write hooks of its own is asked for each timeline instead.
+        """
+        return isinstance(self, cls) and not overrides(
+            type(self), cls, 'add_to_storage', 'remove_from_storage', 'trim_storage'
+        )
+
     def order(self, activity_id: Any) -> int:
         """The number that an entry of this id sorts by."""
         return ids.group_order(activity_id) if self.holds_groups else ids.normalize_id(activity_id)
@@ -762,6 +771,11 @@ class BaseTimelineStorage(BaseStorage):
             if change.trim_length is not None:
                 self.trim(change.key, change.trim_length)
         return []
+
+
+def overrides(cls: type, base: type, *names: str) -> bool:
+    """Whether a subclass has a way of its own for any of these methods of a base."""
+    return any(getattr(cls, name) is not getattr(base, name) for name in names)
 
 
 def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -41,8 +41,8 @@ class Batch(BaseBatch):
     def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
         for of_run in self.runs(writes):
-            storage = of_run[0][0]
-            if isinstance(storage, CassandraTimelineStorage) and not storage.has_own_hooks:
+            storage: Any = of_run[0][0]
+            if storage.writes_as(CassandraTimelineStorage):
                 storage.write_many([write[1:] for write in of_run])
             else:
                 super().send_writes(of_run)
@@ -125,7 +125,8 @@ class CassandraTimelineStorage(GroupStorage):
         # Making an instance of the model takes longer than all the rest: it is made for those who may look at it.
         serializer, kind = self.serializer, type(self.serializer)
         ours = any(kind.dumps is stock.dumps for stock in _STOCK_SERIALIZERS)
-        if ours and not self.has_own_hooks and not any(column.has_default for column in self.model._columns.values()):
+        defaults = any(column.has_default for column in self.model._columns.values())
+        if ours and not defaults and self.writes_as(CassandraTimelineStorage):
             return serializer.dump_columns
         return serializer.dumps
 
@@ -136,16 +137,6 @@ class CassandraTimelineStorage(GroupStorage):
     def does_as(self, other: Any) -> bool:
         """As of the base class, and into the same table."""
         return super().does_as(other) and self.model is other.model
-
-    @property
-    def has_own_hooks(self) -> bool:
-        """Whether an application's subclass writes in its own way, which a batch then asks for each timeline."""
-        own, ours = type(self), CassandraTimelineStorage
-        return (
-            own.add_to_storage is not ours.add_to_storage
-            or own.remove_from_storage is not ours.remove_from_storage
-            or own.trim_storage is not ours.trim_storage
-        )
 
     @property
     def table(self) -> Table:  # type: ignore[override]

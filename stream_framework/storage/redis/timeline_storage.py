@@ -81,8 +81,8 @@ class RedisBatch(BaseBatch):
             self._send_run(run, last=run is runs[-1])
 
     def _send_run(self, run: list[Write], last: bool) -> None:
-        storage = run[0][0]
-        if isinstance(storage, RedisTimelineStorage) and not storage.has_own_hooks:
+        storage: Any = run[0][0]
+        if storage.writes_as(RedisTimelineStorage):
             marks = self._marks_query(storage) if last else None
             replies: list[Any] = []
             storage.write_many([write[1:] for write in run], marks or (), replies)
@@ -111,16 +111,6 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def get_batch_interface(self) -> RedisBatch:
         """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
         return RedisBatch(self)
-
-    @property
-    def has_own_hooks(self) -> bool:
-        """Whether an application's subclass writes in its own way, which a batch then asks for each timeline."""
-        own, ours = type(self), RedisTimelineStorage
-        return (
-            own.add_to_storage is not ours.add_to_storage
-            or own.remove_from_storage is not ours.remove_from_storage
-            or own.trim_storage is not ours.trim_storage
-        )
 
     @property
     def redis_server(self) -> str:
