@@ -7,14 +7,14 @@ ARGS ?=
 BIN = $(VENV)/bin
 METADATA = setup.cfg setup.py pyproject.toml
 
-.PHONY: help demo test lint soak benchmark docs dist clean
+.PHONY: help demo test lint soak bench benchmark docs dist clean
 
 help:
 	@echo 'make demo [ARGS="--events FILE --check"]  replay a social network, print what a reader sees'
 	@echo 'make test [ARGS="-k flat"]                run the tests; starts the servers that they need'
 	@echo 'make lint                                 ruff and mypy'
 	@echo 'make soak                                 the tests that run for long'
-	@echo 'make benchmark [ARGS=redis]               ratios to the raw clients'
+	@echo 'make bench [ARGS=redis]                   ratios to the raw clients; starts the servers that it needs'
 	@echo 'make docs                                 the documentation, in docs/_build/html'
 	@echo 'make dist                                 an sdist and a wheel, in dist'
 
@@ -32,8 +32,10 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-benchmark: $(VENV)/.installed
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+benchmark: bench
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
@@ -53,11 +55,15 @@ $(VENV)/.installed: $(METADATA) | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test,bench]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test,bench,lint]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,bench]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.installed

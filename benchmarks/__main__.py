@@ -1,82 +1,113 @@
-"""``python -m benchmarks redis``: measure, and print a table."""
+"""``python -m benchmarks``: measure, print a table, write it down."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
-import platform
-from collections.abc import Sequence
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from benchmarks import servers
+from benchmarks import machine, servers
 from benchmarks.measure import Report
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """Run what the command line asks for, and print it."""
-    parser = argparse.ArgumentParser(prog='python -m benchmarks', description=__doc__)
-    parser.add_argument('backend', nargs='?', default='redis', choices=tuple(_MEASURES), help='default: redis')
+    parser = argparse.ArgumentParser(prog='python -m benchmarks', description='Measure the library.')
+    parser.add_argument('parts', nargs='*', metavar='PART', help=f'{", ".join(PARTS)}; default: all of them')
     parser.add_argument('--address', help='host:port of a server that runs already; default: one is started')
-    parser.add_argument('--runs', type=int, default=5, help='how many runs each median is of (default 5)')
-    parser.add_argument('--scale', type=float, default=1.0, help='1 is the full size of each work (default)')
+    parser.add_argument('--runs', type=int, help='how many runs each median is of (default 5)')
+    parser.add_argument('--scale', type=float, help='1 is the full size of each work (default)')
+    parser.add_argument('--quick', action='store_true', help='one run of works that are tiny: whether it runs at all')
     parser.add_argument('--only', nargs='*', default=(), metavar='TEXT', help='only works that have this in their name')
     parser.add_argument('--no-pin', action='store_true', help='leave the processes to all cores')
+    parser.add_argument('--events', metavar='FILE', help='lines ACTOR TARGET UNIXTIME, which part "replay" replays')
+    parser.add_argument('--output', metavar='FOLDER', help='write results.json there, and draw plots of it')
     options = parser.parse_args(arguments)
+    options.runs = options.runs or (1 if options.quick else 5)
+    options.scale = options.scale or (0.002 if options.quick else 1.0)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f'there is no part {", ".join(sorted(unknown))}: choose from {", ".join(PARTS)}')
+    if options.address and len(options.parts) != 1:
+        parser.error('--address is of one server: name the part that is to use it')
     report = Report(options.runs, tuple(options.only))
-    pinned = _MEASURES[options.backend](report, options)
-    versions = [f'{name} {_version(name)}' for name in _CLIENTS[options.backend]]
-    print(f'Python {platform.python_version()}, {", ".join(versions)}; {pinned}; medians of {options.runs} runs')
+    machine_found = machine.describe()
+    began = time.monotonic()
+    for part in options.parts or PARTS:
+        report.part = part
+        try:
+            PARTS[part](report, options, machine_found['servers'])
+        except LookupError as error:
+            # Who named the part, and CI, want to know; others get what can be measured here.
+            if options.parts or os.environ.get('CI'):
+                raise SystemExit(f'{part}: {error}') from error
+            report.note(f'{part} is left out: {error}')
+    found = {'machine': machine_found, 'scale': options.scale, **report.as_json()}
+    found['seconds'] = round(time.monotonic() - began)
+    print(_first_line(found))
     print(report.table())
+    if options.output:
+        folder = pathlib.Path(options.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'results.json').write_text(json.dumps(found, indent=1) + '\n')
+        from benchmarks import plots
+
+        plots.draw(found, folder)
     return report
 
 
-def _redis(report: Report, options: argparse.Namespace) -> str:
-    from benchmarks.redis import RedisBenchmark
+def _models(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.models import ModelsBenchmark
 
-    with contextlib.ExitStack() as stack:
-        server = None
-        if options.address is None:
-            port, server = stack.enter_context(servers.redis_server())
-            host = '127.0.0.1'
-        else:
-            host, _, text = options.address.rpartition(':')
-            port = int(text)
-        pinned = servers.pin(None if options.no_pin else server)
-        RedisBenchmark(report, host, port, options.scale).run()
-        return pinned
+    ModelsBenchmark(report, options.scale).run()
 
 
-def _cassandra(report: Report, options: argparse.Namespace) -> str:
-    from benchmarks.cassandra import CassandraBenchmark
+def _redis(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    with _on_redis(report, options) as server:
+        from benchmarks.redis import RedisBenchmark
 
-    if options.address is None:
-        from tests.servers import cassandra
-
-        # One node, found or started as for the tests.
-        configuration = cassandra()
-    else:
-        host, _, port = options.address.rpartition(':')
-        configuration = {'STREAM_CASSANDRA_HOSTS': [host], 'CASSANDRA_DRIVER_KWARGS': {'port': int(port)}}
-    CassandraBenchmark(report, configuration, options.scale).run()
-    return 'nothing is pinned'
+        benchmark = RedisBenchmark(report, server.host, server.port, options.scale)
+        versions['redis'] = benchmark.version()
+        benchmark.run()
 
 
-def _codec(report: Report, options: argparse.Namespace) -> str:
-    from benchmarks.codec import CodecBenchmark
-
-    CodecBenchmark(report, options.scale).run()
-    return 'nothing is pinned'
-
-
-_MEASURES = {'redis': _redis, 'cassandra': _cassandra, 'codec': _codec}
-_CLIENTS = {'redis': ('redis', 'hiredis'), 'cassandra': ('cassandra-driver',), 'codec': ('kombu',)}
+@contextlib.contextmanager
+def _on_redis(report: Report, options: argparse.Namespace) -> Any:
+    with servers.redis_server(options.address) as server:
+        with servers.pinned(None if options.no_pin else server.pid) as pinned:
+            report.note(f'{report.part}: {pinned}')
+            yield server
 
 
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return '(not installed)'
+def _cassandra(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    with servers.cassandra_settings(options.address) as settings:
+        from benchmarks.cassandra import CassandraBenchmark
+
+        report.note(f'{report.part}: nothing is pinned')
+        benchmark = CassandraBenchmark(report, settings, options.scale)
+        versions['cassandra'] = benchmark.version()
+        benchmark.run()
+
+
+#: What can be measured, in this order; each may raise ``LookupError`` where what it needs isn't there.
+PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] = {
+    'models': _models,
+    'redis': _redis,
+    'cassandra': _cassandra,
+}
+
+
+def _first_line(found: dict[str, Any]) -> str:
+    described = found['machine']
+    clients = ', '.join(f'{name} {version}' for name, version in described['clients'].items())
+    return (
+        f'{described["python"]}, {", ".join([*described["servers"].values(), clients])}, on {described["cores"]} '
+        f'cores of {described["cpu"]}; {found["runs"]} runs, {found["seconds"]} s'
+    )
 
 
 if __name__ == '__main__':

@@ -34,12 +34,11 @@ class Aggregated(CassandraAggregatedFeed):
     aggregator_class = works.ByObject
 
 
-class CassandraBenchmark:
+class CassandraBenchmark(works.Benchmark):
     """All works in a keyspace of their own, which is dropped in the end."""
 
     def __init__(self, report: Report, configuration: dict[str, Any], scale: float = 1.0) -> None:
-        self.report = report
-        self.scale = scale
+        super().__init__(report, scale)
         self.keyspace = works.TOKEN.replace(':', '_')
         settings.configure(**{**configuration, 'STREAM_DEFAULT_KEYSPACE': self.keyspace})
         self.flat = works.feed(CassandraFeed, 'flat', timeline_cf_name='flat')
@@ -72,9 +71,9 @@ class CassandraBenchmark:
             self.cluster.shutdown()
             connection.reset()
 
-    def some(self, count: int) -> int:
-        """A size, scaled."""
-        return max(int(count * self.scale), 2)
+    def version(self) -> str:
+        """The server's."""
+        return f'Cassandra {self.session.execute("SELECT release_version FROM system.local").one()[0]}'
 
     # What the raw driver does
 
@@ -113,11 +112,6 @@ class CassandraBenchmark:
         users = range(self.some(3000))
         insert = self.insert('flat')
 
-        def library(size: int) -> None:
-            kwargs = {'activities': [works.newer()], 'trim': True}
-            for start in range(0, len(users), size):
-                self.manager.fanout(users[start : start + size], self.flat, add_operation, kwargs)
-
         def rows() -> Any:
             item = works.newer()
             return (self.row(f'{works.TOKEN}:flat:{user}', item) for user in users)
@@ -126,7 +120,7 @@ class CassandraBenchmark:
             self.report.rate(
                 f'fan-out to {len(users):,} flat feeds, chunks of {size}',
                 len(users),
-                Contender('library', functools.partial(library, size)),
+                Contender('library', functools.partial(self.fan_out_by_manager, users, self.flat, size=size)),
                 Contender('driver, single rows', lambda: self.one_by_one(insert, rows())),
                 Contender(f'driver, batches of {BATCH}', lambda: self.in_batches(insert, rows())),
             )
@@ -141,11 +135,7 @@ class CassandraBenchmark:
             self.manager.fanout(users, feed_class, add_operation, {'activities': groups})
 
         def library(feed_class: Any) -> None:
-            item = works.newer()
-            item.object_id = 20
-            item.time = works.START + datetime.timedelta(seconds=3600)
-            for start in range(0, len(users), 100):
-                self.manager.fanout(users[start : start + 100], feed_class, add_operation, {'activities': [item]})
+            self.fan_out_by_manager(users, feed_class, [works.joining(20)])
 
         for name, feed_class in (('guarded', self.aggregated), ('unguarded', self.unguarded)):
             self.report.rate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import statistics
 import time
@@ -14,7 +15,6 @@ import redis
 from benchmarks import works
 from benchmarks.measure import Contender, Report
 from stream_framework import settings
-from stream_framework.feed_managers.base import add_operation
 from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed
 from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed
 from stream_framework.feeds.redis import RedisFeed
@@ -43,12 +43,11 @@ class Aggregated(RedisAggregatedFeed):
     aggregator_class = works.ByObject
 
 
-class RedisBenchmark:
+class RedisBenchmark(works.Benchmark):
     """All works on one server."""
 
     def __init__(self, report: Report, host: str, port: int, scale: float = 1.0) -> None:
-        self.report = report
-        self.scale = scale
+        super().__init__(report, scale)
         settings.STREAM_REDIS_CONFIG = {'default': {'host': host, 'port': port}}
         self.raw = redis.Redis(host=host, port=port, decode_responses=True)
         self.flat = works.feed(Flat, 'flat')
@@ -72,9 +71,9 @@ class RedisBenchmark:
             self.clear()
             self.raw.close()
 
-    def some(self, count: int) -> int:
-        """A size, scaled."""
-        return max(int(count * self.scale), 2)
+    def version(self) -> str:
+        """The server's."""
+        return f'Redis {self.raw.info("server")["redis_version"]}'
 
     def clear(self) -> None:
         """Delete what was written, and nothing else."""
@@ -108,7 +107,9 @@ class RedisBenchmark:
             prepare = None if full else self.clear
             for size in (100, 1000):
                 contenders = [
-                    Contender('library', lambda size=size: self.fan_out_library(users, size), prepare),
+                    Contender(
+                        'library', functools.partial(self.fan_out_by_manager, users, self.flat, size=size), prepare
+                    ),
                     Contender('redis-py, pipelines of ZADD', lambda: self.fan_out_raw(users), prepare),
                 ]
                 if full:
@@ -118,11 +119,6 @@ class RedisBenchmark:
                 work = f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}'
                 self.report.rate(work, len(users), *contenders)
         self.clear()
-
-    def fan_out_library(self, users: range, size: int, feed_class: Any = None) -> None:
-        kwargs = {'activities': [works.newer()], 'trim': True}
-        for start in range(0, len(users), size):
-            self.manager.fanout(users[start : start + size], feed_class or self.flat, add_operation, kwargs)
 
     def fan_out_raw(self, users: range, trim: bool = False) -> None:
         activity_id = works.newer().serialization_id
@@ -154,13 +150,7 @@ class RedisBenchmark:
         for kind, object_id in (('joins a group', 20), ('starts a group', 999)):
 
             def library(feed_class: Any, object_id: int = object_id) -> None:
-                activity = works.newer()
-                activity.object_id = object_id
-                activity.time = works.START + datetime.timedelta(seconds=3600)
-                for start in range(0, len(users), 100):
-                    self.manager.fanout(
-                        users[start : start + 100], feed_class, add_operation, {'activities': [activity]}
-                    )
+                self.fan_out_by_manager(users, feed_class, [works.joining(object_id)])
 
             self.report.rate(
                 f'fan-out to {len(users):,} aggregated feeds of 20 groups of 3, {kind}',
@@ -172,7 +162,7 @@ class RedisBenchmark:
         self.clear()
 
     def rewrite_raw(self, users: range, object_id: int) -> None:
-        activity = works.newer()
+        activity = works.joining(object_id)
         activity_id, seconds = activity.serialization_id, (activity.time - _EPOCH).total_seconds()
         wanted = f'v33-{object_id}-2014-02-03'
         for start in range(0, len(users), PIPELINE):

@@ -1,60 +1,83 @@
-"""Servers of the benchmark's own, and processes kept to one core each."""
+"""Servers of the benchmark's own, or given ones, and processes kept to one core each."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+#: What Cassandra runs with: the tests' node is made to start fast, this one to serve fast.
+CASSANDRA_JVM_ARGS = '-XX:TieredStopAtLevel=4 -Xmx1G'
 
 
-def free_port() -> int:
-    """A port on the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return listener.getsockname()[1]
+@dataclass(frozen=True)
+class Redis:
+    """A Redis server."""
+
+    host: str
+    port: int
+    #: Its process, if it is the benchmark's own: it may be pinned, and flushed.
+    pid: int | None = None
 
 
 @contextlib.contextmanager
-def redis_server() -> Iterator[tuple[int, int]]:
-    """A ``redis-server`` without persistence; its port and its process id."""
-    program = shutil.which('redis-server') or shutil.which('valkey-server')
-    if program is None:
-        raise SystemExit('there is no redis-server in the PATH: install it, or give --address host:port')
-    port = free_port()
-    with tempfile.TemporaryDirectory() as directory:
-        options = ['--bind', '127.0.0.1', '--port', str(port), '--save', '', '--appendonly', 'no', '--dir', directory]
-        process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        try:
-            _wait_for(port, process)
-            yield port, process.pid
-        finally:
-            process.terminate()
-            process.wait()
+def redis_server(address: str | None = None) -> Iterator[Redis]:
+    """The server at ``host:port``, or one of the benchmark's own without persistence.
+
+    :raises LookupError: if there is none, and none can be started
+    """
+    if address is not None:
+        yield Redis(*parts(address))
+        return
+    from tests.servers.redis_nodes import LocalRedis
+
+    with LocalRedis() as server:
+        yield Redis(server.host, server.port, server.pid)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', port), timeout=1):
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit('the server did not start')
-        time.sleep(0.02)
+@contextlib.contextmanager
+def cassandra_settings(address: str | None = None) -> Iterator[dict[str, Any]]:
+    """Settings for the node at ``host:port``, or for one that is found or started as for the tests.
+
+    :raises LookupError: if there is none, and none can be started
+    """
+    if address is not None:
+        host, port = parts(address)
+        yield {'STREAM_CASSANDRA_HOSTS': [host], 'CASSANDRA_DRIVER_KWARGS': {'port': port}}
+        return
+    from tests.servers import cassandra
+
+    os.environ.setdefault('TEST_CASSANDRA_JVM_ARGS', CASSANDRA_JVM_ARGS)
+    yield cassandra()
 
 
-def pin(server: int | None) -> str:
-    """Keep this process on one core and the server on another; says what was done."""
+def parts(address: str) -> tuple[str, int]:
+    """Host and port of an address ``host:port``.
+
+    :raises SystemExit: for anything else
+    """
+    host, _, port = address.rpartition(':')
+    if not host or not port.isdigit():
+        raise SystemExit(f'{address!r} is no address: give host:port')
+    return host, int(port)
+
+
+@contextlib.contextmanager
+def pinned(server: int | None) -> Iterator[str]:
+    """Keep this process on one core and the server on another, for a while; says what was done."""
     if server is None or not hasattr(os, 'sched_setaffinity'):
-        return 'nothing is pinned'
+        yield 'nothing is pinned'
+        return
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        return 'nothing is pinned: there is one core'
+        yield 'nothing is pinned: there is one core'
+        return
     for thread in os.listdir(f'/proc/{server}/task'):
         os.sched_setaffinity(int(thread), cores[-1:])
     os.sched_setaffinity(0, cores[:1])
-    return f'client pinned to core {cores[0]}, server to core {cores[-1]}'
+    try:
+        yield f'client pinned to core {cores[0]}, server to core {cores[-1]}'
+    finally:
+        os.sched_setaffinity(0, cores)

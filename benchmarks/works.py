@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import itertools
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.measure import Report
 from stream_framework.activity import Activity
 from stream_framework.aggregators.base import NotificationAggregator
-from stream_framework.feed_managers.base import Manager
+from stream_framework.feed_managers.base import Manager, add_operation
 from stream_framework.feeds.base import UserBaseFeed
 from stream_framework.verbs import Love
 
@@ -20,6 +22,32 @@ TOKEN = f'bench:{uuid.uuid4().hex[:8]}'
 START = datetime.datetime(2014, 2, 3, 8, 0, 0, 123456)
 
 _numbers = itertools.count(1)
+
+
+class Benchmark:
+    """What the works on each backend share.
+
+    :param scale: 1 is the full size of each work
+    """
+
+    #: The manager whose fan-outs are measured.
+    manager: Any
+
+    def __init__(self, report: Report, scale: float = 1.0) -> None:
+        self.report = report
+        self.scale = scale
+
+    def some(self, count: int) -> int:
+        """A size, scaled."""
+        return max(int(count * self.scale), 2)
+
+    def fan_out_by_manager(
+        self, users: Sequence[Any], feed_class: Any, activities: Sequence[Activity] = (), size: int = 100
+    ) -> None:
+        """What workers do for one activity, a new one unless given, or some: task by task, each of so many feeds."""
+        kwargs = {'activities': activities or [newer()], 'trim': True}
+        for start in range(0, len(users), size):
+            self.manager.fanout(users[start : start + size], feed_class, add_operation, kwargs)
 
 
 def activity(number: int, actor: int = 13, object_id: int | None = None) -> Activity:
@@ -36,6 +64,11 @@ def activities(count: int, actor: int = 13, first: int = 0) -> list[Activity]:
 def newer() -> Activity:
     """An activity that no feed has yet, newer than all before."""
     return activity(1_000_000 + next(_numbers))
+
+
+def joining(object_id: int) -> Activity:
+    """An activity that no feed has yet, of the day of all those in groups."""
+    return activity(3600, actor=1_000_000 + next(_numbers), object_id=object_id)
 
 
 def feed(base: Any, name: str, **attributes: Any) -> Any:

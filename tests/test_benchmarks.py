@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import importlib
-import shutil
+import json
+import pathlib
+import platform
 from typing import Any
 
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.measure import Report
 from benchmarks.servers import redis_server
 from tests.backends import server, unavailable
 
 WORKS = {
-    'codec': ('write context', 'read activity', 'read notification of 15 activities'),
+    'models': (
+        'Activity()',
+        'serialization_id',
+        'write context',
+        'read activity',
+        'read notification',
+        'write fan-out',
+    ),
     'redis': ('fan-out', 'feed[:25]', 'following', 'importing', 'notification add', 'memory of a feed'),
     'cassandra': ('fan-out', 'feed[:25]', 'following', 'importing'),
 }
 
 
-def measured(backend: str, *options: str) -> str:
-    report = main([backend, '--runs', '1', '--scale', '0.002', *options])
-    for work in WORKS[backend]:
+def measured(part: str, *options: str) -> str:
+    report = main([part, '--quick', *options])
+    for work in WORKS[part]:
         assert any(row.work.startswith(work) for row in report.rows), work
-    assert all(row.value > 0 for row in report.rows)
+    assert all(row.median > 0 for row in report.rows)
+    assert all((row.p90 <= row.median) if row.unit.endswith('/s') else (row.p90 >= row.median) for row in report.rows)
     # Each work has the library first, then others with their ratios.
     assert all((row.ratio is None) == (row.contender == 'library') for row in report.rows)
     return report.table()
@@ -38,19 +49,20 @@ def settings_kept() -> Any:
     settings.configure(**before)
 
 
-def test_codec() -> None:
-    assert 'library : contender' in measured('codec')
+def test_models() -> None:
+    assert 'library : contender' in measured('models')
 
 
 def test_redis(settings_kept: None, capsys: pytest.CaptureFixture[str]) -> None:
     redis = pytest.importorskip('redis')
-    if not (shutil.which('redis-server') or shutil.which('valkey-server')):
-        unavailable('there is no redis-server in the PATH')
-    with redis_server() as (port, _):
-        client = redis.Redis(port=port)
-        measured('redis', '--address', f'127.0.0.1:{port}')
-        assert client.dbsize() == 0
-        client.close()
+    try:
+        with redis_server() as server:
+            client = redis.Redis(port=server.port)
+            measured('redis', '--address', f'127.0.0.1:{server.port}')
+            assert client.dbsize() == 0
+            client.close()
+    except LookupError as error:
+        unavailable(str(error))
     assert 'nothing is pinned' in capsys.readouterr().out
 
 
@@ -66,5 +78,31 @@ def test_cassandra(settings_kept: None) -> None:
 
 
 def test_one_work_only() -> None:
-    report = main(['codec', '--runs', '1', '--scale', '0.002', '--only', 'read context'])
+    report = main(['models', '--quick', '--only', 'read context'])
     assert {row.work for row in report.rows} == {'read context'}
+
+
+def test_percentiles_are_of_what_one_waits_for() -> None:
+    report = Report(runs=1, part='test')
+    report._add('rate', {'library': [1.0] * 9 + [2.0], 'other': [0.5] * 10}, lambda taken: 10 / taken, 'writes/s', {})
+    library, other = report.rows
+    assert (library.median, library.p90, library.p99) == (10, 10, 5)
+    assert (other.median, other.ratio, library.ratio) == (20, 0.5, None)
+
+
+def test_what_is_written_names_no_machine(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('matplotlib')
+    main(['models', '--quick', '--only', 'serialization_id', '--output', str(tmp_path)])
+    text = (tmp_path / 'results.json').read_text()
+    found = json.loads(text)
+    assert found['machine']['cpu'] and found['machine']['python'].endswith(platform.python_version())
+    assert [row['contender'] for row in found['rows']] == ['library', 'plain class']
+    assert platform.node() not in text and str(tmp_path) not in text
+    assert (tmp_path / 'ratios.svg').stat().st_size < 100_000
+
+
+def test_a_wrong_part_and_a_wrong_address(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (['mongodb'], ['--address', '127.0.0.1:6379'], ['redis', '--address', 'redis']):
+        with pytest.raises(SystemExit):
+            main(arguments)
+    assert 'choose from models' in capsys.readouterr().err
