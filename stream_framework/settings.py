@@ -28,6 +28,7 @@ import importlib
 import os
 import sys
 import types
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from stream_framework import default_settings
@@ -68,7 +69,52 @@ def _look_up(name: str) -> Any:
     return getattr(default_settings, name) if found is _missing else found
 
 
+def source_of(name: str) -> str:
+    """Where a setting's value comes from.
+
+    :returns: ``'configure'``, ``'Django'``, ``'environment'`` or ``'default'``
+    :raises ConfigurationError: for a name that is no setting
+
+    >>> from stream_framework import settings
+    >>> settings.source_of('STREAM_METRICS_OPTIONS')
+    'default'
+    """
+    _check_name(name)
+    if name in _configured:
+        return 'configure'
+    if _from_django(name) is not _missing:
+        return 'Django'
+    return 'default' if _from_environment(name) is _missing else 'environment'
+
+
+def unknown_names() -> dict[str, tuple[str, str | None]]:
+    """Names that look like settings of ours but are none: nothing reads them.
+
+    :returns: name -> where it was found, ``'Django'`` or ``'environment'``, and the nearest name that there is, or
+        ``None``. (:func:`configure` refuses such names at once.)
+    """
+    django = _django_settings()
+    variables = [variable for variable, _ in _ENVIRONMENT.values()]
+    found: dict[str, tuple[str, str | None]] = {}
+    for name in os.environ:
+        if name.startswith('STREAM_') and name not in variables:
+            found[name] = ('environment', _nearest(name, variables))
+    for name in () if django is _missing else dir(django):
+        if name.isupper() and name.startswith(('STREAM_', 'CASSANDRA_DRIVER')) and name not in NAMES:
+            found[name] = ('Django', _nearest(name, NAMES))
+    return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    # Closer than for a name that must be a setting: STREAM_PAGE_SIZE may well be the application's own.
+    return next(iter(difflib.get_close_matches(name, known, 1, 0.75)), None)
+
+
 def _from_django(name: str) -> Any:
+    return getattr(_django_settings(), name, _missing)
+
+
+def _django_settings() -> Any:
     # Nobody can have configured Django without importing this, or naming the module of its settings.
     django_conf = sys.modules.get('django.conf')
     if django_conf is None and os.environ.get('DJANGO_SETTINGS_MODULE'):
@@ -79,7 +125,7 @@ def _from_django(name: str) -> Any:
     settings = getattr(django_conf, 'settings', None)
     if settings is None or not (settings.configured or os.environ.get('DJANGO_SETTINGS_MODULE')):
         return _missing
-    return getattr(settings, name, _missing)
+    return settings
 
 
 def _from_environment(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stream_framework import settings
+from stream_framework.checks.cassandra import check_cassandra
 from stream_framework.exceptions import StorageConnectionError, StorageError, StreamFrameworkError
 from tests.cassandra.support import KINDS, Writer, assert_groups, by_object, made, until_done
 from tests.contracts.support import act, acts, ids
@@ -100,6 +101,8 @@ def test_two_nodes_gone(machines: Any, three_kinds: Any) -> None:
     with pytest.raises(StorageError) as failed:
         three_kinds[0](1)[:10]
     assert_says_what(failed.value)
+    said = ' '.join(map(str, check_cassandra(three_kinds)))
+    assert 'is down' in said
     machines[1].start()
     until_done(lambda: fan_out(three_kinds, 1), attempts=60)
     assert_all(three_kinds, range(2))

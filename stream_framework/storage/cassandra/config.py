@@ -39,7 +39,7 @@ HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT = 5, 10
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
 
 # Keywords of cqlengine's setup(), which 1.4.0 handed these to; the first use connects here in any case.
-_OF_CQLENGINE = ('lazy_connect', 'retry_connect')
+OF_CQLENGINE = ('lazy_connect', 'retry_connect')
 # Keywords that the driver doesn't take beside execution profiles -> what they are called in a profile.
 _OF_PROFILES = {'load_balancing_policy': 'load_balancing_policy', 'default_retry_policy': 'retry_policy'}
 
@@ -144,7 +144,7 @@ def cluster_options() -> dict[str, Any]:
         'idle_heartbeat_timeout': HEARTBEAT_TIMEOUT,
         'reconnection_policy': ExponentialReconnectionPolicy(FIRST_WAIT, LONGEST_WAIT),
     }
-    options.update((name, value) for name, value in given.items() if name not in _OF_CQLENGINE)
+    options.update((name, value) for name, value in given.items() if name not in OF_CQLENGINE)
     if 'cloud' not in options:
         options.setdefault('contact_points', contact_points())
     profiles = dict(options.get('execution_profiles') or {})

@@ -9,9 +9,7 @@ From the command line: ``python -m stream_framework.storage.cassandra sync myapp
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +20,7 @@ from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
 from stream_framework.storage.cassandra.statements import run
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
+from stream_framework.utils import feed_classes
 
 #: How new tables are made. A feed's partition is written to for as long as it lives and read from its newest end:
 #: levels keep it in few files, and drop early what was trimmed. Deleted rows are remembered for three days, within
@@ -55,8 +54,8 @@ def sync(
     :raises StorageError: for what the server refuses
     """
     say = say or (lambda line: None)
-    feed_classes = find_feed_classes(targets)
-    check_keys(feed_classes)
+    classes = find_feed_classes(targets)
+    check_keys(classes)
     keyspace = keyspace or settings.STREAM_DEFAULT_KEYSPACE
     cluster = connection.get_session().cluster
     with translated():
@@ -66,7 +65,7 @@ def sync(
         nodes = len(cluster.metadata.all_hosts())
         factor = replication_factor or min(REPLICATION_FACTOR, nodes)
         statements.append(_create_keyspace(keyspace, replication, factor))
-    for name, models in _tables(feed_classes, keyspace).items():
+    for name, models in _tables(classes, keyspace).items():
         statements += _table_statements(cluster, name, models, say)
     if _found(cluster, (keyspace, marks.TABLE)) is None:
         statements.append(marks.create_query(keyspace))
@@ -88,7 +87,7 @@ def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
     """
     found: dict[Any, None] = {}
     for target in targets:
-        classes = _in_target(target)
+        classes = [feed_class for feed_class in feed_classes.find_feed_classes([target]) if is_on_cassandra(feed_class)]
         if not classes:
             raise ConfigurationError(
                 f'{target!r} has no feed class on Cassandra: name a module that defines some, derived from '
@@ -98,37 +97,10 @@ def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
     return list(found)
 
 
-def _in_target(target: Any) -> list[Any]:
-    if isinstance(target, str):
-        try:
-            target = importlib.import_module(target)
-        except ImportError as error:
-            raise ConfigurationError(f'{target} can not be imported: {error}') from error
-    if not isinstance(target, types.ModuleType):
-        return _in_class(target if isinstance(target, type) else type(target))
-    name = target.__name__
-    classes = []
-    for value in vars(target).values():
-        if isinstance(value, type) and (value.__module__ == name or value.__module__.startswith(f'{name}.')):
-            classes += _in_class(value)
-    return classes
-
-
-def _in_class(value: type) -> list[Any]:
-    if hasattr(value, 'timeline_storage_class'):
-        named: list[Any] = [value]
-    else:
-        # A manager; it need not derive from the library's.
-        of_manager = getattr(value, 'feed_classes', None)
-        named = [*of_manager.values()] if isinstance(of_manager, dict) else []
-        named.append(getattr(value, 'user_feed_class', None))
-    return [feed_class for feed_class in named if _is_on_cassandra(feed_class)]
-
-
-def _is_on_cassandra(value: Any) -> bool:
+def is_on_cassandra(feed_class: Any) -> bool:
+    """Whether a feed class keeps its timelines on Cassandra."""
     # Told by what it has: feeds are built on storages, not the other way round.
-    storage = getattr(value, 'timeline_storage_class', None)
-    return isinstance(value, type) and isinstance(storage, type) and issubclass(storage, CassandraTimelineStorage)
+    return issubclass(feed_class.timeline_storage_class, CassandraTimelineStorage)
 
 
 def check_keys(feed_classes: Iterable[Any]) -> None:
