@@ -221,6 +221,14 @@ class TestIdsOfAnyKind:
         with pytest.raises(AttributeError, match='object_id'):
             _ = activity.object
 
+    def test_what_was_given_by_its_id_is_no_attribute(self) -> None:
+        activity = Activity(1, Love, 2, Person(3))
+        assert [hasattr(activity, name) for name in ('actor', 'object', 'target')] == [False, False, True]
+        assert not hasattr(Activity, 'actor')
+        activity.actor = Person(1)
+        assert activity.actor.id == 1 and not hasattr(activity, 'nonsense')
+        assert Activity(1, Love, 2).target is None
+
     def test_everything_counts(self) -> None:
         key = uuid.UUID(int=17)
         variants = [

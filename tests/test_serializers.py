@@ -30,7 +30,7 @@ from stream_framework.activity import (
     NotificationActivity,
 )
 from stream_framework.exceptions import SerializationException, StreamFrameworkError
-from stream_framework.serializers import codec
+from stream_framework.serializers import activity_serializer, codec
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.aggregated_activity_serializer import (
     AggregatedActivitySerializer,
@@ -235,6 +235,19 @@ class TestActivitySerializer:
             self.serializer.loads('x' * 10**6)
         assert len(str(caught.value)) < 1000
 
+    def test_what_is_remembered_is_shared_by_nobody_and_bounded(self) -> None:
+        text = '1,3,42,0,1373266755.123456,{"a":[1]}'
+        first, second = self.serializer.loads(text), self.serializer.loads(text)
+        first.extra_context['a'].append(2)
+        first.object_id = 43
+        assert (second.extra_context, second.object_id) == ({'a': [1]}, 42)
+        for number in range(5000):
+            assert self.serializer.loads(f'{number},3,42,0,1373266755.123456,').actor_id == number
+        assert 0 < len(activity_serializer._remembered) <= 4096
+        long = f'1,3,42,0,1373266755.123456,{{"a":"{"x" * 1000}"}}'
+        assert self.serializer.loads(long).extra_context == {'a': 'x' * 1000}
+        assert long not in activity_serializer._remembered
+
 
 class TestAggregatedActivitySerializer:
     serializer = AggregatedActivitySerializer(AggregatedActivity)
@@ -352,6 +365,10 @@ class TestAggregatedActivitySerializer:
             'v3',
             'v4group;;-1;;-1;;-1;;-1;;;;0',
             'v3group;;-1;;-1;;-1;;-1;;0',
+            'v3group;;-1;;-1;;-1;;-1;;-1;;;;0',
+            'v3group;;-1;;-1;;-1;;-1;;1;;2;;0',
+            'v3group;;-1;;-1;;-1;;-1;;1;+2;;0',
+            'v3group;;.123456;;-1;;-1;;-1;;;;0',
             'v3group;;x;;-1;;-1;;-1;;;;0',
             'v3group;;-1;;-1;;-1;;-1;;x;;0',
             'v3group;;-1;;-1;;-1;;-1;;;;x',
@@ -599,7 +616,7 @@ class TestContexts:
         code = """
 from kombu.utils.json import register_type
 from fractions import Fraction
-from stream_framework.serializers import codec
+from stream_framework.serializers import activity_serializer, codec
 register_type(Fraction, 'fraction', lambda f: [f.numerator, f.denominator], lambda pair: Fraction(*pair))
 assert codec.loads(codec.dumps({'a': Fraction(1, 3)})) == {'a': Fraction(1, 3)}
 """

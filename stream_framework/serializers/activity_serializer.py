@@ -13,14 +13,15 @@ from stream_framework.activity import restored
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseSerializer
-from stream_framework.serializers.utils import format_time, parse_time, short, to_text
+from stream_framework.serializers.utils import are_digits, format_time, parse_time, short, to_text
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
-_timedelta = datetime.timedelta
-_PLAIN = re.compile(r'((?:[0-9]{1,20},){4}[0-9]{1,12}\.[0-9]{6}),(.*)\Z', re.DOTALL)
+_MICROSECOND = datetime.timedelta(microseconds=1)
 _INT = re.compile(r'-?[0-9]+\Z')
 _UUID = re.compile(r'[0-9a-f]{32}\Z')
+
+_Parts = tuple[Any, int, Any, Any, datetime.datetime, str]
 
 # What an id of text keeps unescaped, besides letters, digits and _.-~ ; the rest is percent-encoded UTF-8.
 _PLAIN_IN_IDS = '@:/+'
@@ -90,18 +91,11 @@ class ActivitySerializer(BaseSerializer):
         if type(data) is not str or not data.isascii():
             data = to_text(data)
         try:
-            # Ids that are plain ints and times after 1970 are nearly all there is.
-            if plain := _PLAIN.match(data):
-                actor_id, verb_id, object_id, target_id, moment = _plain_parts(plain[1])
-                context = plain[2]
-            else:
-                actor, verb_text, object_text, target, time, context = data.split(',', 5)
-                actor_id, object_id = _load_id(actor), _load_id(object_text)
-                target_id = None if target == '0' else _load_id(target)
-                moment = parse_time(time)
-                if not (verb_text.isascii() and verb_text.isdigit()):
-                    raise ValueError(f'{short(verb_text)} is no id of a verb')
-                verb_id = int(verb_text)
+            parts = _remembered.get(data)
+            if parts is None:
+                parts = _parts(data)
+                _remember(data, parts)
+            actor_id, verb_id, object_id, target_id, moment, context = parts
             verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
             extra_context = self._load_context(context) if context else {}
         except SerializationException as error:
@@ -125,14 +119,40 @@ class ActivitySerializer(BaseSerializer):
         return context
 
 
+def _parts(text: str) -> _Parts:
+    """Actor, verb, object, target, time and the text of the context."""
+    actor, verb, object_id, target, time, context = text.split(',', 5)
+    seconds, _, decimals = time.partition('.')
+    digits = seconds + decimals
+    # Ids that are plain ints and times after 1970 are nearly all there is.
+    if len(decimals) == 6 and 0 < len(seconds) <= 12 and are_digits(f'{actor}{verb}{object_id}{target}{digits}'):
+        target_id = None if target == '0' else int(target)
+        return int(actor), int(verb), int(object_id), target_id, _EPOCH + int(digits) * _MICROSECOND, context
+    if not are_digits(verb):
+        raise ValueError(f'{short(verb)} is no id of a verb')
+    return (
+        _load_id(actor),
+        int(verb),
+        _load_id(object_id),
+        None if target == '0' else _load_id(target),
+        parse_time(time),
+        context,
+    )
+
+
 # What is new is in many feeds, and read from each of them: its parts, which nobody can change, are remembered.
-@functools.lru_cache(maxsize=4096)
-def _plain_parts(text: str) -> tuple[Any, int, Any, Any, datetime.datetime]:
-    """Actor, verb, object, target and time, where the ids are plain ints and the time is after 1970."""
-    actor, verb, object_id, target, time = text.split(',')
-    seconds, microseconds = time.split('.')
-    moment = _EPOCH + _timedelta(0, int(seconds), int(microseconds))
-    return int(actor), int(verb), int(object_id), None if target == '0' else int(target), moment
+# A dict that begins anew when it is full costs what is met only once less than functools.lru_cache() would.
+_remembered: dict[str, _Parts] = {}
+_REMEMBERED = 4096
+# Of long contexts they would fill the memory.
+_REMEMBERED_LENGTH = 500
+
+
+def _remember(text: str, parts: _Parts) -> None:
+    if len(text) <= _REMEMBERED_LENGTH:
+        if len(_remembered) >= _REMEMBERED:
+            _remembered.clear()
+        _remembered[text] = parts
 
 
 def _dump_id(value: Any, name: str) -> str:

@@ -10,10 +10,8 @@ from stream_framework import ids
 from stream_framework.exceptions import InvalidIdError, SerializationException
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseAggregatedSerializer
-from stream_framework.serializers.utils import check_reserved, format_time, parse_time, short, to_text
+from stream_framework.serializers.utils import are_digits, check_reserved, format_time, parse_time, short, to_text
 
-_EPOCH = datetime.datetime(1970, 1, 1)
-_timedelta = datetime.timedelta
 _NEVER = '-1'
 
 
@@ -89,10 +87,15 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         if not data.startswith(identifier):
             raise SerializationException(f'{short(data)} is no stored group: it does not start with {identifier!r}')
         try:
-            group, created_at, updated_at, seen_at, read_at, activities, minimized = data[len(identifier) :].split(';;')
-            aggregated = self.aggregated_activity_class(
-                group, created_at=_load_date(created_at), updated_at=_load_date(updated_at)
-            )
+            named, created_at, updated_at, seen_at, read_at, activities, minimized = data.rsplit(';;', 6)
+            group = named[len(identifier) :]
+            if ';;' in group:
+                raise ValueError('it has too many parts')
+            aggregated = self.aggregated_activity_class(group)
+            if created_at != _NEVER:
+                aggregated.created_at = parse_time(created_at)
+            if updated_at != _NEVER:
+                aggregated.updated_at = parse_time(updated_at)
             if seen_at != _NEVER:
                 aggregated.seen_at = parse_time(seen_at)
             if read_at != _NEVER:
@@ -142,7 +145,7 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         parts = text.split(';;', 3)
         if len(parts) != 4 or not text.startswith(self.identifier) or parts[2] == _NEVER:
             raise ValueError(f'{short(text)} is no stored group')
-        return parts[0][len(self.identifier) :], _parse_date(parts[2])
+        return parts[0][len(self.identifier) :], parse_time(parts[2])
 
     def _dump_ids(self, aggregated: Any) -> str:
         if aggregated.dehydrated:
@@ -174,34 +177,17 @@ class NotificationSerializer(AggregatedActivitySerializer):
     dehydrate = False
 
 
-def _load_date(text: str) -> datetime.datetime | None:
-    return None if text == _NEVER else _parse_date(text)
-
-
-def _parse_date(text: str) -> datetime.datetime:
-    seconds, _, microseconds = text.partition('.')
-    if (
-        len(microseconds) == 6
-        and len(seconds) <= 12
-        and text.isascii()
-        and seconds.isdigit()
-        and microseconds.isdigit()
-    ):
-        return _EPOCH + _timedelta(0, int(seconds), int(microseconds))
-    return parse_time(text)
-
-
 def _load_count(text: str) -> int:
-    if not (text.isdigit() and text.isascii()):
+    if not are_digits(text):
         raise ValueError(f'{short(text)} is no number of activities')
     return int(text)
 
 
 def _load_ids(text: str) -> list[int]:
-    # int() is only asked for what can't mislead it: it takes spaces, underscores and other scripts' digits as well.
-    if text.isascii() and text.replace(';', '').isdigit():
-        return list(map(int, text.split(';')))
+    found = text.split(';')
+    if are_digits(''.join(found)):
+        return list(map(int, found))
     try:
-        return [ids.normalize_id(item) for item in text.split(';')]
+        return [ids.normalize_id(item) for item in found]
     except InvalidIdError as error:
         raise ValueError(str(error)) from error

@@ -54,7 +54,9 @@ _LARGE = 10**600
 # The place between two surrogates that a JSON parser would join to one character.
 _PAIR = re.compile('(?<=[\ud800-\udbff])(?=[\udc00-\udfff])')
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_SCALARS = frozenset({float, bool, type(None)})
+_SMALL = 10**18
+_quoted = json_encoder.encode_basestring_ascii
 
 # Anything else in a JSON text of ours stands within a string, where an escape means the same.
 _NOT_ESCAPABLE = re.compile(r'[^ -~]|[\w\[\]{}:,"\\.+-]')
@@ -107,28 +109,38 @@ def loads(text: str | bytes) -> Any:
         if not isinstance(text, str):
             text = str(text, 'utf-8')
         # Without a tag in sight the hook, a call in Python for each dict, is left out.
-        value, end = (_decode_tagged if '"__' in text else _decode)(text)
+        value, end = (_scan_tagged if '"__' in text else _scan)(text, 0)
         if end != len(text):
             raise ValueError(f'there is more after position {end}')
+    except StopIteration as error:
+        raise SerializationException(f'{_short(text)} is no JSON of ours: a value is missing') from error
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise SerializationException(f'{_short(text)} is no JSON of ours: {error}') from error
     return value
 
 
 def _dumps_fast(value: dict[Any, Any]) -> str | None:
-    # Most contexts are a few names with a text or a number each: nothing to tag, no Python code for each value.
+    # Most contexts are a few names with a text or a number each: nothing to tag, and no encoder to set up.
+    parts = []
     for key, item in value.items():
-        if type(key) is not str or type(item) not in _SCALARS:
+        if type(key) is not str:
             return None
-    try:
-        text = _encode(value)
-    except ValueError:
-        # A number that JSON has no spelling for.
-        return None
-    # A long text may hold a number that is too long to be read; the other two, what has to be tagged.
-    if len(text) > 600 or '"__' in text or '\\ud' in text:
-        return None
-    return text
+        kind = type(item)
+        if kind is str:
+            parts.append(f'{_quoted(key)}:{_quoted(item)}')
+        elif kind is int and -_SMALL < item < _SMALL:
+            parts.append(f'{_quoted(key)}:{item}')
+        elif kind in _SCALARS:
+            try:
+                parts.append(f'{_quoted(key)}:{_encode(item)}')
+            except ValueError:
+                # A number that JSON has no spelling for.
+                return None
+        else:
+            return None
+    text = f'{{{",".join(parts)}}}'
+    # What has to be tagged.
+    return None if '"__' in text or '\\ud' in text else text
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -427,8 +439,9 @@ def _no_default(value: Any) -> NoReturn:
     raise TypeError(f'{_described(value)}')
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).raw_decode
-_decode_tagged = json.JSONDecoder(object_hook=_untag, parse_constant=_no_constant).raw_decode
+# What raw_decode() calls, and nothing else: it signals the end of the text by StopIteration.
+_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
+_scan_tagged = json.JSONDecoder(object_hook=_untag, parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
 
 
 def _make_encode() -> Callable[[Any], str]:

@@ -37,6 +37,7 @@ from typing import Any, NamedTuple, NoReturn
 import pytz
 
 from stream_framework import ids
+from stream_framework.activity import OnlyAnId
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec
 from stream_framework.serializers.utils import short
@@ -411,7 +412,8 @@ def _fill_activity(made: Any, state: dict[str, Any]) -> None:
     for name in state:
         # An instance's attribute hides the class's method of that name.
         found = inspect.getattr_static(cls, name, None)
-        if name[:1] == '_' or not name.isidentifier() or hasattr(type(found), '__get__') or isinstance(found, type):
+        hides = isinstance(found, type) or (hasattr(type(found), '__get__') and not isinstance(found, OnlyAnId))
+        if name[:1] == '_' or not name.isidentifier() or hides:
             _refuse(f'{short(name)} is no attribute of an activity')
     if state.get('dehydrated', False) is not False:
         _refuse('an activity that is dehydrated')
