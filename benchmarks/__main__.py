@@ -66,29 +66,67 @@ def _models(report: Report, options: argparse.Namespace, versions: dict[str, str
     ModelsBenchmark(report, options.scale).run()
 
 
-def _redis(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
-    with _on_redis(report, options) as server:
-        from benchmarks.redis import RedisBenchmark
+def _imports(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.imports import ImportsBenchmark
 
-        benchmark = RedisBenchmark(report, server.host, server.port, options.scale)
-        versions['redis'] = benchmark.version()
+    ImportsBenchmark(report).run()
+
+
+def _memory(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.memory import MemoryBenchmark
+
+    MemoryBenchmark(report, options.scale).run()
+
+
+def _redis(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.redis import RedisBenchmark
+
+    with _on_redis(RedisBenchmark, report, options, versions) as benchmark:
         benchmark.run()
 
 
-@contextlib.contextmanager
-def _on_redis(report: Report, options: argparse.Namespace) -> Any:
-    with servers.redis_server(options.address) as server:
-        with servers.pinned(None if options.no_pin else server.pid) as pinned:
-            report.note(f'{report.part}: {pinned}')
-            yield server
+def _redis_scale(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.scale import RedisSeries
+
+    with _on_redis(RedisSeries, report, options, versions) as benchmark:
+        benchmark.run()
+
+
+def _replay(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    if options.events is None:
+        raise LookupError('give the events by --events FILE, lines ACTOR TARGET UNIXTIME')
+    from benchmarks.replay import ReplayBenchmark
+
+    with _on_redis(ReplayBenchmark, report, options, versions) as benchmark:
+        benchmark.replay(options.events)
 
 
 def _cassandra(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
-    with servers.cassandra_settings(options.address) as settings:
-        from benchmarks.cassandra import CassandraBenchmark
+    from benchmarks.cassandra import CassandraBenchmark
 
+    _on_cassandra(CassandraBenchmark, report, options, versions)
+
+
+def _cassandra_scale(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.scale import CassandraSeries
+
+    _on_cassandra(CassandraSeries, report, options, versions)
+
+
+@contextlib.contextmanager
+def _on_redis(kind: Any, report: Report, options: argparse.Namespace, versions: dict[str, str]) -> Any:
+    with servers.redis_server(options.address) as server:
+        with servers.pinned(None if options.no_pin else server.pid) as pinned:
+            report.note(f'{report.part}: {pinned}')
+            benchmark = kind(report, server.host, server.port, options.scale, own=server.pid is not None)
+            versions['redis'] = benchmark.version()
+            yield benchmark
+
+
+def _on_cassandra(kind: Any, report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    with servers.cassandra_settings(options.address) as settings:
         report.note(f'{report.part}: nothing is pinned')
-        benchmark = CassandraBenchmark(report, settings, options.scale)
+        benchmark = kind(report, settings, options.scale)
         versions['cassandra'] = benchmark.version()
         benchmark.run()
 
@@ -96,8 +134,13 @@ def _cassandra(report: Report, options: argparse.Namespace, versions: dict[str, 
 #: What can be measured, in this order; each may raise ``LookupError`` where what it needs isn't there.
 PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] = {
     'models': _models,
+    'imports': _imports,
+    'memory': _memory,
     'redis': _redis,
+    'redis-scale': _redis_scale,
+    'replay': _replay,
     'cassandra': _cassandra,
+    'cassandra-scale': _cassandra_scale,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
@@ -61,15 +61,16 @@ class CassandraBenchmark(works.Benchmark):
     def run(self) -> None:
         """Measure everything, and leave nothing behind."""
         try:
-            self.fan_out()
-            self.fan_out_aggregated()
-            self.pages()
-            self.follow()
-            self.import_activities()
+            for work in self.works():
+                work()
         finally:
             self.session.execute(f'DROP KEYSPACE {self.keyspace}', timeout=60)
             self.cluster.shutdown()
             connection.reset()
+
+    def works(self) -> Sequence[Callable[[], None]]:
+        """What is measured, in this order."""
+        return (self.fan_out, self.fan_out_aggregated, self.pages, self.follow, self.import_activities)
 
     def version(self) -> str:
         """The server's."""

@@ -65,15 +65,30 @@ class Report:
         """Whether any of some pieces of work is to be measured."""
         return not self.only or any(part in work for work in works for part in self.only)
 
-    def rate(self, work: str, amount: int, *contenders: Contender, unit: str = 'writes/s', **more: Any) -> None:
-        """Measure works of ``amount`` writes each; a ratio above 1 means that the library is faster."""
-        seconds = self._alternate(work, contenders)
+    def rate(
+        self,
+        work: str,
+        amount: int,
+        *contenders: Contender,
+        unit: str = 'writes/s',
+        runs: int | None = None,
+        **more: Any,
+    ) -> None:
+        """Measure works of ``amount`` writes each; a ratio above 1 means that the library is faster.
+
+        :param runs: other than for the rest: for works that take so long that they are not warmed up either
+        """
+        seconds = self._alternate(work, contenders, runs)
         # The slowest come first when sorted by time: the p90 of a rate is that of the p90 of the time.
         self._add(work, seconds, lambda taken: amount / taken, unit, more)
 
     def duration(self, work: str, *contenders: Contender, **more: Any) -> None:
         """Measure how long works take, in milliseconds; a ratio below 1 means that the library is faster."""
         self._add(work, self._alternate(work, contenders), lambda taken: 1000 * taken, 'ms', more)
+
+    def durations(self, work: str, seconds: dict[str, list[float]], **more: Any) -> None:
+        """Put down times that were measured in another way, the library's first."""
+        self._add(work, seconds, lambda taken: 1000 * taken, 'ms', more)
 
     def latencies(
         self, work: str, arguments: Iterable[Any], *contenders: tuple[str, Callable[[Any], Any]], **more: Any
@@ -124,21 +139,23 @@ class Report:
             gc.enable()
         self._add(work, found, lambda taken: 1 / taken, unit, more)
 
-    def value(self, work: str, value: float, unit: str, *, contender: str = 'library', **more: Any) -> None:
+    def value(self, work: str, value: float, unit: str, **more: Any) -> None:
         """Put down a number that was found in another way."""
-        self.rows.append(Row(self.part, work, contender, value, value, value, unit, **more))
+        self.rows.append(Row(self.part, work, 'library', value, value, value, unit, **more))
 
     def note(self, text: str) -> None:
         """Put down what a reader of the table has to know."""
         self.notes.append(text)
         print(text, flush=True)
 
-    def _alternate(self, work: str, contenders: tuple[Contender, ...]) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    def _alternate(
+        self, work: str, contenders: tuple[Contender, ...], runs: int | None = None
+    ) -> dict[str, list[float]]:
         if not self.wants(work):
             return {}
+        found: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         # One run more than asked for: the first, which loads scripts and fills caches, doesn't count.
-        for number in range(self.runs + 1):
+        for number in range(1, runs + 1) if runs else range(self.runs + 1):
             for contender in _rotated(contenders, number):
                 if contender.prepare is not None:
                     contender.prepare()

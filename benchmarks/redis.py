@@ -15,6 +15,7 @@ import redis
 from benchmarks import works
 from benchmarks.measure import Contender, Report
 from stream_framework import settings
+from stream_framework.feed_managers.base import add_operation
 from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed
 from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed
 from stream_framework.feeds.redis import RedisFeed
@@ -44,10 +45,14 @@ class Aggregated(RedisAggregatedFeed):
 
 
 class RedisBenchmark(works.Benchmark):
-    """All works on one server."""
+    """All works on one server.
 
-    def __init__(self, report: Report, host: str, port: int, scale: float = 1.0) -> None:
+    :param own: whether everything on the server is the benchmark's
+    """
+
+    def __init__(self, report: Report, host: str, port: int, scale: float = 1.0, own: bool = False) -> None:
         super().__init__(report, scale)
+        self.own = own
         settings.STREAM_REDIS_CONFIG = {'default': {'host': host, 'port': port}}
         self.raw = redis.Redis(host=host, port=port, decode_responses=True)
         self.flat = works.feed(Flat, 'flat')
@@ -77,7 +82,10 @@ class RedisBenchmark(works.Benchmark):
 
     def clear(self) -> None:
         """Delete what was written, and nothing else."""
-        keys = list(self.raw.scan_iter(match=f'{works.TOKEN}:*', count=1000))
+        if self.own:
+            self.raw.flushdb()
+            return
+        keys = list(self.raw.scan_iter(match=f'*{works.TOKEN}:*', count=1000))
         for start in range(0, len(keys), 1000):
             self.raw.unlink(*keys[start : start + 1000])
 
@@ -120,7 +128,7 @@ class RedisBenchmark(works.Benchmark):
                 self.report.rate(work, len(users), *contenders)
         self.clear()
 
-    def fan_out_raw(self, users: range, trim: bool = False) -> None:
+    def fan_out_raw(self, users: Sequence[int], trim: bool = False) -> None:
         activity_id = works.newer().serialization_id
         pair = {str(activity_id): activity_id}
         for start in range(0, len(users), PIPELINE):
@@ -220,6 +228,15 @@ class RedisBenchmark(works.Benchmark):
         self.clear()
         self.pages_of_groups()
 
+    @staticmethod
+    def stored_raw(item: Any) -> tuple[str, str, str]:
+        """Key, field and value of an activity in the storage."""
+        field = str(item.serialization_id)
+        number = int(hashlib.md5(field.encode()).hexdigest(), 16) % 10
+        seconds = (item.time - _EPOCH).total_seconds()
+        text = f'{item.actor_id},{item.verb.id},{item.object_id},{item.target_id or 0},{seconds:.6f},'
+        return f'{works.TOKEN}:activities:{number}', field, text
+
     def hydrate_raw(self, members: Sequence[str]) -> list[Any]:
         by_hash: dict[str, list[str]] = {}
         for member in members:
@@ -290,12 +307,8 @@ class RedisBenchmark(works.Benchmark):
             pipeline = self.raw.pipeline(transaction=False)
             pairs = {}
             for item in imported:
-                field = str(item.serialization_id)
-                pairs[field] = item.serialization_id
-                number = int(hashlib.md5(field.encode()).hexdigest(), 16) % 10
-                seconds = (item.time - _EPOCH).total_seconds()
-                text = f'{item.actor_id},{item.verb.id},{item.object_id},{item.target_id or 0},{seconds:.6f},'
-                pipeline.hset(f'{works.TOKEN}:activities:{number}', field, text)
+                pairs[str(item.serialization_id)] = item.serialization_id
+                pipeline.hset(*self.stored_raw(item))
             pipeline.zadd(f'{works.TOKEN}:user:13', pairs)
             pipeline.execute()
 
@@ -349,30 +362,46 @@ class RedisBenchmark(works.Benchmark):
         ):
             self.report.latencies(f'notification {work}', users, ('library', library), ('redis-py', by_hand))
         self.clear()
-        for key in self.raw.scan_iter(match=f'list:{works.TOKEN}:*', count=1000):
-            self.raw.unlink(key)
 
     # Memory, and what a look-up of the client costs
 
     def memory(self) -> None:
-        if not self.report.wants('memory'):
-            return
-        users = range(self.some(20))
-        for user in users:
-            feed = self.flat(user)
-            for item in works.activities(500):
-                feed.add(item)
-        keys = [self.flat(user).key for user in users]
-        sizes = [self.raw.memory_usage(key, samples=0) for key in keys]
-        self.report.value('memory of a feed after 500 single adds', statistics.mean(sizes), 'bytes')
-        self.report.value('  of one of its entries', statistics.mean(sizes) / self.flat.max_length, 'bytes')
-        self.clear()
-        stored = works.activities(self.some(10_000))
+        self.memory_of_feeds()
+        for name, context in (('', None), (' with a small context', works.CONTEXT)):
+            work = f'memory of an activity{name}'
+            if self.report.wants(work):
+                stored = works.activities(self.some(10_000))
+                for item in stored:
+                    item.extra_context = dict(context or {})
+                taken = self.taken(lambda stored=stored: self.flat.insert_activities(stored))
+                self.report.value(work, taken / len(stored), 'bytes')
+                self.clear()
+
+    def memory_of_feeds(self) -> None:
+        users = range(self.some(200))
+
+        def fill(feed_class: Any, items: Sequence[Any]) -> None:
+            # One at a time, as feeds are filled: how a feed grew decides how Redis keeps it.
+            for item in items:
+                for start in range(0, len(users), 100):
+                    some = users[start : start + 100]
+                    self.manager.fanout(some, feed_class, add_operation, {'activities': [item]})
+
+        for work, feed_class, items in (
+            ('memory of a flat feed of 100, after 500 single adds', self.flat, works.activities(500)),
+            ('memory of an aggregated feed, 20 groups of 3', self.aggregated, works.grouped(20, of=3)),
+            ('memory of a notification feed, 20 groups of 3', self.notification, works.grouped(20, of=3)),
+        ):
+            if self.report.wants(work):
+                taken = self.taken(functools.partial(fill, feed_class, items)) / len(users)
+                self.report.value(work, taken, 'bytes')
+                self.clear()
+
+    def taken(self, work: Callable[[], Any]) -> int:
+        """By how many bytes the server's memory grows, keys and their table included."""
         before = self.raw.info('memory')['used_memory']
-        self.flat.insert_activities(stored)
-        taken = self.raw.info('memory')['used_memory'] - before
-        self.report.value('memory of an activity in the storage', taken / len(stored), 'bytes')
-        self.clear()
+        work()
+        return self.raw.info('memory')['used_memory'] - before
 
     def connection(self) -> None:
         if not self.report.wants('get_redis_connection'):

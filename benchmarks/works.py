@@ -21,6 +21,9 @@ TOKEN = f'bench:{uuid.uuid4().hex[:8]}'
 #: When the first activity happened; a fixed moment, so that every run writes the same.
 START = datetime.datetime(2014, 2, 3, 8, 0, 0, 123456)
 
+#: What most contexts are like.
+CONTEXT = {'title': 'Sunset over the harbour', 'size': 1024}
+
 _numbers = itertools.count(1)
 
 
@@ -40,6 +43,13 @@ class Benchmark:
     def some(self, count: int) -> int:
         """A size, scaled."""
         return max(int(count * self.scale), 2)
+
+    def points(self, first: int, last: int) -> list[int]:
+        """What a series goes through: powers of ten from the first to the last, which is scaled."""
+        found = [first]
+        while found[-1] * 10 <= last * self.scale:
+            found.append(found[-1] * 10)
+        return found
 
     def fan_out_by_manager(
         self, users: Sequence[Any], feed_class: Any, activities: Sequence[Activity] = (), size: int = 100

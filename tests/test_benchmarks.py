@@ -24,8 +24,13 @@ WORKS = {
         'read notification',
         'write fan-out',
     ),
-    'redis': ('fan-out', 'feed[:25]', 'following', 'importing', 'notification add', 'memory of a feed'),
+    'imports': ('import the feeds on ',),
+    'memory': ('memory of a flat feed', 'memory of an aggregated feed', 'memory of a notification feed'),
+    'redis': ('fan-out', 'feed[:25]', 'following', 'importing', 'notification add', 'memory of a flat feed'),
+    'redis-scale': ('fan-out to empty', 'feed[:25]', 'the last page', 'feed.add', 'aggregated feed.add', 'memory'),
+    'replay': ('replay of 10 events, 9 entries',),
     'cassandra': ('fan-out', 'feed[:25]', 'following', 'importing'),
+    'cassandra-scale': ('fan-out to flat feeds', 'feed[:25]', 'the last page', 'feed.add'),
 }
 
 
@@ -49,16 +54,22 @@ def settings_kept() -> Any:
     settings.configure(**before)
 
 
-def test_models() -> None:
-    assert 'library : contender' in measured('models')
+@pytest.mark.parametrize('part', ['models', 'imports', 'memory'])
+def test_what_needs_no_server(part: str) -> None:
+    if part == 'imports':
+        pytest.importorskip('redis')
+    assert 'library : contender' in measured(part)
 
 
-def test_redis(settings_kept: None, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize('part', ['redis', 'redis-scale', 'replay'])
+def test_redis(part: str, settings_kept: None, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     redis = pytest.importorskip('redis')
+    events = tmp_path / 'events.txt'
+    events.write_text('1 2 1400000000\n2 1 1400000001\n' * 5)
     try:
         with redis_server() as server:
             client = redis.Redis(port=server.port)
-            measured('redis', '--address', f'127.0.0.1:{server.port}')
+            measured(part, '--address', f'127.0.0.1:{server.port}', '--events', str(events))
             assert client.dbsize() == 0
             client.close()
     except LookupError as error:
@@ -66,15 +77,21 @@ def test_redis(settings_kept: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert 'nothing is pinned' in capsys.readouterr().out
 
 
-def test_cassandra(settings_kept: None) -> None:
+@pytest.mark.parametrize('part', ['cassandra', 'cassandra-scale'])
+def test_cassandra(part: str, settings_kept: None) -> None:
     pytest.importorskip('cassandra')
     config = server('cassandra')
     connection = importlib.import_module('stream_framework.storage.cassandra.connection')
     port = config.get('CASSANDRA_DRIVER_KWARGS', {}).get('port', 9042)
     try:
-        measured('cassandra', '--address', f'{config["STREAM_CASSANDRA_HOSTS"][0]}:{port}')
+        measured(part, '--address', f'{config["STREAM_CASSANDRA_HOSTS"][0]}:{port}')
     finally:
         connection.reset()
+
+
+def test_a_replay_without_events_says_what_it_needs() -> None:
+    with pytest.raises(SystemExit, match='--events FILE'):
+        main(['replay', '--quick'])
 
 
 def test_one_work_only() -> None:
