@@ -76,6 +76,12 @@ class BaseListsStorage:
         if names:
             self.flush_storage(names)
 
+    def flush_matching(self, *names: str) -> None:
+        """Empty these lists of all keys that match this one's, a pattern; a hook, for flushing all feeds of a class.
+
+        It does nothing where the lists go with the feeds that they belong to.
+        """
+
     def add_to_storage(self, lists: dict[str, list[str]], once: bool) -> None:
         """Append to lists (name -> items) in one atomic step; keep the newest ``max_length`` of each."""
         raise NotDefinedError(f'{type(self).__name__} must define add_to_storage(lists, once)')

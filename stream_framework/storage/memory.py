@@ -337,6 +337,13 @@ class InMemoryListsStorage(BaseListsStorage):
         with _lock:
             return [list(lists_store.get(self.get_key(name), ())) for name in names]
 
+    def flush_matching(self, *names: str) -> None:
+        """Forget the lists whose keys match."""
+        with _lock:
+            for name in names:
+                for key in fnmatch.filter(lists_store, self.get_key(name)):
+                    del lists_store[key]
+
     def flush_storage(self, names: Sequence[str]) -> None:
         """Forget the lists."""
         with _lock:

@@ -267,6 +267,17 @@ class NotificationFeedContract:
         three.add(lo(1, 1))
         assert three.count_unseen() == 1
 
+    def test_flush_takes_all_markers_along(self, backend: Any) -> None:
+        if not backend.may_flush:
+            pytest.skip('flush() empties what other tests, or other users of the server, may hold')
+        feed_class, other_class = backend.notification(), backend.notification()
+        for feed in (feed_class(1), feed_class(2), other_class(1)):
+            feed.add(lo(1, 1))
+        feed_class.flush()
+        for feed in (feed_class(1), feed_class(2)):
+            assert (feed[:], feed.count_unseen(), feed.count_unread()) == ([], 0, 0)
+        assert other_class(1).count_unseen() == 1
+
     def test_markers_are_for_each_user(self, three: Any) -> None:
         other = type(three)(2)
         other.add(lo(1, 1))

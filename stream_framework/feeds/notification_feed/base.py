@@ -11,7 +11,7 @@ from stream_framework.aggregators.base import BaseAggregator, NotificationAggreg
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
 from stream_framework.feeds.aggregated_feed.updates import mark_ids
-from stream_framework.feeds.base import _as_list
+from stream_framework.feeds.base import _as_list, _key_pattern
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
 from stream_framework.storage.base import Change, MarkChange
 from stream_framework.storage.base_lists_storage import BaseListsStorage
@@ -75,6 +75,15 @@ class BaseNotificationFeed(AggregatedFeed):
         """A new markers storage for this user."""
         key = self.markers_key_format % {'user_id': self.user_id}
         return self.markers_storage_class(key=key, max_length=self.markers_max_length)
+
+    @classmethod
+    def flush(cls) -> None:
+        """Delete all feeds of this class, with their markers."""
+        super().flush()
+        feed = cls(0)
+        if feed.feed_markers is not None:
+            feed.feed_markers.base_key = _key_pattern(cls.markers_key_format)
+            feed.feed_markers.flush_matching('unseen', 'unread')
 
     def count_unseen(self) -> int | None:
         """How many groups are unseen, ``None`` where that isn't tracked. One round trip."""
