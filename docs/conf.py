@@ -7,7 +7,12 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+import django.conf
+
 from stream_framework import __version__
+
+# The pagination of Django REST framework can be imported only then.
+django.conf.settings.configure()
 
 project = 'Stream Framework'
 author = 'Stream Framework contributors'

@@ -11,6 +11,10 @@ import sys
 import pytest
 
 from stream_framework import settings
+from tests.contrib import configure_django
+
+# What is for Django REST framework can be imported only then.
+configure_django()
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))

@@ -26,8 +26,9 @@ for module in pkgutil.walk_packages(stream_framework.__path__, 'stream_framework
         __import__(module.name)
     except ImportError as error:
         missing.append(module.name)
-        assert 'pip install stream-framework[cassandra]' in str(error), (module.name, error)
-assert all('cassandra' in name for name in missing), missing
+        wanted = 'django' if '.contrib.' in module.name else 'stream-framework[cassandra]'
+        assert f'pip install {wanted}' in str(error), (module.name, error)
+assert all('cassandra' in name or '.contrib.django.' in name for name in missing), missing
 assert not {'redis', 'cassandra', 'django', 'statsd'} & set(sys.modules)
 print(stream_framework.__version__, stream_framework.__file__)
 """
@@ -82,5 +83,5 @@ def test_the_wheel_in_an_empty_environment(built: pathlib.Path, tmp_path: pathli
     extras = run(
         python, '-c', 'import importlib.metadata as m; print(m.metadata("stream_framework").get_all("Provides-Extra"))'
     )
-    for extra in ('redis', 'cassandra', 'statsd', 'python-statsd', 'test', 'docs'):
+    for extra in ('redis', 'cassandra', 'statsd', 'python-statsd', 'pinboard', 'test', 'docs'):
         assert f"'{extra}'" in extras
