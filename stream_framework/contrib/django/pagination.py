@@ -4,11 +4,11 @@ A page number is of no use for a feed: while somebody reads page 1, new activiti
 with what page 1 ended with. A cursor names an item instead, and the next page is what comes after that item, whatever
 was added or removed meanwhile. In a link it looks like this:
 
-==================  ==================================================================================================
-``?cursor=ID``      the page after the item of this id: the next page of a page that ends with it
-``?cursor=prev-ID`` the page before it: the previous page of a page that begins with it
-no cursor           the first page
-==================  ==================================================================================================
+===================  =================================================================================================
+``?cursor=ID``       the page after the item of this id: the next page of a page that ends with it
+``?cursor=prev-ID``  the page before it: the previous page of a page that begins with it
+no cursor            the first page
+===================  =================================================================================================
 
 In **flat feeds** it is the id of an activity, which never changes: nothing is repeated and nothing is skipped.
 
