@@ -1,7 +1,8 @@
 """The servers that tests run on, each found or started on first use.
 
-Every function gives what ``settings.configure`` needs, and raises ``LookupError`` with a reason where there is no such
-server and none can be started. What was started here ends with the process that asked for it, however that ends.
+Every function gives what ``settings.configure``, or Celery, needs, and raises ``LookupError`` with a reason where there
+is no such server and none can be started. What was started here ends with the process that asked for it, however that
+ends.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def cassandra() -> dict[str, Any]:
 def cassandra_cluster() -> dict[str, Any]:
     """Three Cassandra nodes on 127.0.0.1 to 127.0.0.3, with a keyspace of three replicas: as settings."""
     return _part('cassandra_nodes').cluster()
+
+
+def rabbitmq() -> str:
+    """A RabbitMQ broker: what Celery takes as ``broker_url``."""
+    return _part('rabbitmq_nodes').one()
 
 
 def _part(name: str) -> Any:
