@@ -70,6 +70,10 @@ class OperationKwargs(dict[str, Any]):
         return type(self), (dict(self),)
 
 
+class Encoded(dict[str, Any]):
+    """Keyword arguments as :func:`encode` made them, which need no other look before they are published."""
+
+
 def prepare(operation_kwargs: Mapping[str, Any] | None) -> OperationKwargs | None:
     """The same ``operation_kwargs``, to be encoded only once if they are published many times.
 

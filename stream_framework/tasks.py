@@ -9,6 +9,7 @@ delivered again, and part of it done twice; every operation of the library may b
 worker it comes to, by its memory say, comes back for ever; RabbitMQ's quorum queues bound that by a delivery limit.)
 Errors of connections, and time-outs, are retried with growing, random delays; after :attr:`StreamTask.max_retries` of
 them the task fails, with an error in the log. A message that names what it may not is rejected, and never runs.
+What a broker loses all the same is published again where the manager keeps a :mod:`ledger <stream_framework.ledger>`.
 
 An application's own fan-out task, which its manager's ``get_fanout_task`` gives, takes the same arguments, and its
 messages are plain JSON too, if it is declared with ``@shared_task(base=StreamTask)``.
@@ -28,11 +29,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import Task, shared_task
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject, Retry
 from kombu.exceptions import OperationalError
 
-from stream_framework import messages
+from stream_framework import ledger, messages, paths
 from stream_framework.exceptions import MessageError, StorageConnectionError
+from stream_framework.utils import count_task
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ class StreamTask(Task):
     retry_backoff: float = 1.0
     #: The longest delay of all, in seconds. Keep it well below the ``visibility_timeout`` of Redis and SQS brokers.
     retry_backoff_max: float = 300.0
+    #: Whether its messages are written into the ledger of a manager that keeps one.
+    use_ledger = True
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
@@ -73,13 +77,43 @@ class StreamTask(Task):
         """The names of what the task takes."""
         return tuple(inspect.signature(self.run).parameters)
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Publish the task.
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: str | None = None, *rest: Any, **options: Any
+    ) -> Any:
+        """Publish the task; before that, where its manager keeps a ledger, write it there.
 
         :raises MessageError: for arguments that can't travel, with the remedy
+        :raises StorageError: if the ledger can't be written; nothing is published then
         """
+        eager = bool(self.app.conf.task_always_eager)
+        manager = dict(zip(self.parameters, args or (), strict=False), **(kwargs or {})).get('feed_manager')
         args, kwargs = self._encode(args, kwargs)
-        return super().apply_async(args, kwargs, *rest, **options)
+        if not eager:
+            # A retry is in the ledger already, and says so.
+            if self.use_ledger and ledger.HEADER not in (options.get('headers') or {}):
+                storage = self._ledger_of(manager)
+                if storage is not None:
+                    entry = self.entry(args, kwargs, manager, task_id, options)
+                    ledger.write(storage, [entry])
+                    task_id = entry.id
+                    options['headers'] = {**(options.get('headers') or {}), **entry.headers()}
+            if not getattr(self.request, 'stream_framework', False):
+                count_task(self.name, 'published')
+        return super().apply_async(args, kwargs, task_id, *rest, **options)
+
+    def entry(
+        self, args: Any, kwargs: Any, manager: Any, task_id: str | None = None, options: Mapping[str, Any] | None = None
+    ) -> ledger.Entry:
+        """What the ledger keeps of a message.
+
+        :param args: encoded, and so are ``kwargs``
+        """
+        lifetime = getattr(manager, 'operation_ttl', ledger.KEPT_FOR)
+        return ledger.Entry(self.name, args, kwargs, options or {}, lifetime, task_id)
+
+    def _ledger_of(self, manager: Any) -> Any:
+        # Parts of chains are encoded when they are put together.
+        return ledger.storage_of(paths.resolve_manager(manager) if isinstance(manager, str) else manager)
 
     def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """A signature, encoded at once where it is complete: chains and chords put it into the messages of others."""
@@ -88,6 +122,8 @@ class StreamTask(Task):
         return super().signature(args, kwargs, *rest, **options)
 
     def _encode(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        if isinstance(kwargs, messages.Encoded):
+            return args, kwargs
         eager = bool(self.app.conf.task_always_eager)
         return messages.encode(self.parameters, args or (), kwargs or {}, local=eager)
 
@@ -103,16 +139,33 @@ class StreamTask(Task):
             try:
                 args, kwargs = messages.decode(self.parameters, args, kwargs)
             except MessageError as error:
+                count_task(self.name, 'rejected')
                 logger.error('%s[%s] is rejected, nothing was run: %s', self.name, request.id, error)
                 raise Reject(error, requeue=False) from error
-            return super().__call__(*args, **kwargs)
+            manager = dict(zip(self.parameters, args, strict=False), **kwargs).get('feed_manager')
+            receipt = ledger.Receipt(manager, request)
+            if receipt.done:
+                count_task(self.name, 'skipped')
+                logger.info('%s[%s] was published again, and has been done meanwhile', self.name, request.id)
+                return 'done already'
+            result = super().__call__(*args, **kwargs)
+            receipt.close()
+            count_task(self.name, 'done')
+            return result
         except self.retry_for as error:
             raise self._again(request, error) from error
+        except (Ignore, Reject, Retry):
+            raise
+        except Exception:
+            # Celery logs it, with the traceback.
+            count_task(self.name, 'failed')
+            raise
         finally:
             del request.stream_framework
 
     def _again(self, request: Any, error: BaseException) -> BaseException:
         if self.max_retries is not None and request.retries >= self.max_retries:
+            count_task(self.name, 'failed')
             logger.error(
                 '%s[%s] failed: given up after %d retries, the work is not done: %s',
                 self.name,
@@ -121,8 +174,11 @@ class StreamTask(Task):
                 error,
             )
             raise error
+        delay = self._delay(request.retries)
+        count_task(self.name, 'retried')
+        logger.warning('%s[%s] is tried again in %.1f s: %s', self.name, request.id, delay, error)
         try:
-            return self.retry(exc=error, countdown=self._delay(request.retries), throw=False)
+            return self.retry(exc=error, countdown=delay, throw=False)
         except Reject as rejected:
             # The retry could not be published, so the broker has to deliver the message itself again.
             raise Reject(rejected.reason, requeue=not isinstance(rejected.reason, MessageError)) from error
@@ -183,6 +239,33 @@ def unfollow_many(feed_manager: Any, user_id: Any, source_ids: Any) -> None:
     source_ids = list(source_ids)
     with _timed('unfollow_many: %d users unfollowed by %s', len(source_ids), user_id):
         feed_manager.apply_unfollow(user_id, source_ids)
+
+
+@shared_task(name='stream_framework.tasks.publish_fanout', base=StreamTask)
+def publish_fanout(feed_manager: Any, user_id: Any, operation: Any, operation_kwargs: Any) -> str:
+    """Publish a fan-out's tasks: what managers with ``publish_in_worker`` leave to a worker.
+
+    Takes as long as its followers take to be found and published; give it a queue, and workers, of its own.
+
+    :param user_id: whose followers
+    :param operation: as of :func:`fanout_operation`, and so is ``operation_kwargs``
+    :returns: what was done, in few words
+    """
+    operation_name = _name(operation)
+    with _timed('publish_fanout: %s for the followers of %s', operation_name, user_id):
+        published = feed_manager.publish_fanout(user_id, operation, operation_kwargs)
+    return f'{published} tasks, {operation_name} ({_summary(operation_kwargs)})'
+
+
+@shared_task(name='stream_framework.tasks.republish', base=StreamTask, use_ledger=False)
+def republish(feed_manager: Any) -> str:
+    """Publish again what has been open in a manager's ledger for too long: for Celery's beat.
+
+    :param feed_manager: a manager; in beat's schedule its import path, ``'myapp.feeds:PinManager'``
+    :returns: what was found, in few words
+    """
+    with _timed('republish: ledger of %s', type(feed_manager).__name__):
+        return str(ledger.republish(feed_manager))
 
 
 def _fan_out(

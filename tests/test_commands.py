@@ -66,7 +66,7 @@ class TestHelp:
         listed = capsys.readouterr().out
         for command in COMMANDS:
             name = command.__name__.rpartition('.')[2]
-            assert f'\n    {name} ' in listed
+            assert re.search(rf'\n    {name}\s', listed)
             with pytest.raises(SystemExit):
                 main([name, '--help'])
             assert name in capsys.readouterr().out

@@ -34,7 +34,8 @@ NAMES: dict[str, str] = {
     'stream_framework.feeds.notification_feed.redis': 'RedisNotificationFeed',
     'stream_framework.feed_managers.base': 'Manager FanoutPriority add_operation remove_operation',
     'stream_framework.tasks': 'fanout_operation fanout_operation_hi_priority fanout_operation_low_priority follow_many '
-    'unfollow_many',
+    'unfollow_many publish_fanout republish',
+    'stream_framework.ledger': 'republish',
     'stream_framework.storage.base': 'BaseStorage BaseActivityStorage BaseTimelineStorage',
     'stream_framework.storage.base_lists_storage': 'BaseListsStorage',
     'stream_framework.storage.memory': 'InMemoryActivityStorage InMemoryTimelineStorage InMemoryListsStorage '

@@ -23,11 +23,11 @@ import sys
 from collections.abc import Sequence
 
 from stream_framework import __version__
-from stream_framework.commands import check, sync, version
+from stream_framework.commands import check, republish, sync, version
 from stream_framework.exceptions import StreamFrameworkError
 
 #: The modules of the commands, in the order in which ``--help`` lists them.
-COMMANDS = (version, check, sync)
+COMMANDS = (version, check, sync, republish)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

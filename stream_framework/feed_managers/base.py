@@ -10,6 +10,7 @@ while following copied it is taken back: a mark of its author says when to look.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -19,7 +20,7 @@ from typing import Any
 
 from kombu.exceptions import EncodeError
 
-from stream_framework import messages, tasks
+from stream_framework import ledger, messages, tasks
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.exceptions import MessageError, NotDefinedError, UpdateConflictError
 from stream_framework.feeds.base import BaseFeed, UserBaseFeed
@@ -96,6 +97,12 @@ class Manager:
     }
     #: For how long after publishing the order of adding and removing is known, in seconds.
     operation_ttl: float = 24 * 3600
+    #: Whether each task's message is written into a ledger before it is published, so that what the broker loses is
+    #: published again: see :mod:`stream_framework.ledger`.
+    keep_ledger: bool = False
+    #: Whether a worker finds the followers and publishes the tasks, by ``stream_framework.tasks.publish_fanout``, so
+    #: that adding and removing take the same few milliseconds whatever the audience.
+    publish_in_worker: bool = False
 
     @property
     def metrics(self) -> Any:
@@ -269,22 +276,48 @@ class Manager:
         if not task:
             return []
         operation_kwargs = messages.prepare(operation_kwargs)
+        many = (
+            {
+                'feed_manager': self,
+                'feed_class': feed_class,
+                'user_ids': list(user_ids),
+                'operation': operation,
+                'operation_kwargs': operation_kwargs,
+            }
+            for user_ids in chunks(follower_ids, self.fanout_chunk_size)
+        )
+        # Run eagerly, nothing is published.
+        published = isinstance(task, tasks.StreamTask) and not task.app.conf.task_always_eager
+        timer = getattr(self.metrics, 'publish_timer', None) if published else None
         try:
-            return [
-                task.delay(
-                    feed_manager=self,
-                    feed_class=feed_class,
-                    user_ids=list(user_ids),
-                    operation=operation,
-                    operation_kwargs=operation_kwargs,
-                )
-                for user_ids in chunks(follower_ids, self.fanout_chunk_size)
-            ]
+            with timer(feed_class) if timer else contextlib.nullcontext():
+                storage = ledger.storage_of(self) if published and task.use_ledger else None
+                if storage is None:
+                    return [task.delay(**kwargs) for kwargs in many]
+                return self._publish_by_ledger(storage, task, many)
         except EncodeError as error:
             raise MessageError(
                 f'{task!r} can not be published ({error}): declare a fan-out task of your own with '
                 '@shared_task(base=stream_framework.tasks.StreamTask), or have Celery send pickles'
             ) from error
+
+    def _publish_by_ledger(self, storage: BaseActivityStorage, task: Any, many: Iterable[dict[str, Any]]) -> list[Any]:
+        """Publish tasks, each after it was written into the ledger; some at a time, however many there are."""
+        encoded = (messages.encode(task.parameters, (), kwargs) for kwargs in many)
+        results = []
+        for entries in ledger.batches(task.entry(args, kwargs, self) for args, kwargs in encoded):
+            ledger.write(storage, entries)
+            results += [entry.publish(task) for entry in entries]
+        return results
+
+    def publish_fanout(self, user_id: Any, operation: Callable[..., Any], operation_kwargs: Any) -> int:
+        """Find a user's followers and publish the tasks for all their feeds; what ``publish_fanout``, the task, does.
+
+        :param user_id: whose followers
+        :param operation: as of :meth:`create_fanout_tasks`, and so is ``operation_kwargs``
+        :returns: how many tasks were published, as far as :meth:`create_fanout_tasks` tells
+        """
+        return self._publish(user_id, operation, [messages.prepare(operation_kwargs)])
 
     def fanout(
         self, user_ids: Iterable[Any], feed_class: Any, operation: Callable[..., Any], operation_kwargs: Any
@@ -342,17 +375,29 @@ class Manager:
 
     def _fan_out(self, user_id: Any, operation: Callable[..., Any], parts: list[list[Activity]]) -> None:
         kwargs = [messages.prepare({'activities': part, 'trim': True}) for part in parts]
+        if not self.publish_in_worker:
+            self._publish(user_id, operation, kwargs)
+            return
+        for operation_kwargs in kwargs:
+            tasks.publish_fanout.delay(
+                feed_manager=self, user_id=user_id, operation=operation, operation_kwargs=operation_kwargs
+            )
+
+    def _publish(self, user_id: Any, operation: Callable[..., Any], kwargs: list[Any]) -> int:
+        published = 0
         for priority, follower_ids in self.get_user_follower_ids(user_id=user_id).items():
             for some_ids in self._pieces(follower_ids):
                 for operation_kwargs in kwargs:
                     for feed_class in self.feed_classes.values():
-                        self.create_fanout_tasks(
+                        results = self.create_fanout_tasks(
                             some_ids,
                             feed_class,
                             operation,
                             operation_kwargs=operation_kwargs,
                             fanout_priority=priority,
                         )
+                        published += len(results) if isinstance(results, Sized) else 0
+        return published
 
     def _pieces(self, follower_ids: Iterable[Any]) -> Iterator[Iterable[Any]]:
         # What has a length can be gone through once for each feed class; an iterator can't, so it comes in chunks.

@@ -55,6 +55,23 @@ class Metrics:
         :param activities_count: how many activities, times how many feeds
         """
 
+    def publish_timer(self, feed_class: type) -> Any:
+        """A context manager around each publishing of a fan-out's tasks.
+
+        :param feed_class: the class of the feeds that they write
+        """
+        return _NOTHING
+
+    def on_task(self, task: str, event: str, count: int = 1) -> None:
+        """Something has happened to a task.
+
+        :param task: its name without the module: ``'fanout_operation'``
+        :param event: ``'published'``; ``'done'``; ``'retried'``, after an error of a connection; ``'failed'``, for
+            good; ``'rejected'``, a message that was refused; ``'skipped'``, somebody had done the work; of a ledger's
+            entries ``'republished'`` and ``'given_up'``
+        :param count: how often
+        """
+
     def on_activity_published(self) -> None:
         """A manager has added an activity."""
 

@@ -53,6 +53,14 @@ class NamedMetrics(Metrics):
         name = getattr(operation, '__name__', type(operation).__name__)
         self.count(f'{feed_class.__name__}.fanout.{name}', activities_count)
 
+    def publish_timer(self, feed_class: type) -> Any:
+        """Times publishing the tasks of a fan-out."""
+        return self.timer(f'{feed_class.__name__}.publish_latency')
+
+    def on_task(self, task: str, event: str, count: int = 1) -> None:
+        """Counts what happened to tasks."""
+        self.count(f'tasks.{task}.{event}', count)
+
     def on_activity_published(self) -> None:
         """Counts an activity."""
         self.count('activities.published', 1)

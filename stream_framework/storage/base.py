@@ -169,11 +169,15 @@ class BaseActivityStorage(BaseStorage):
     """Keeps whole activities, by id, for all the feeds whose timelines hold only references.
 
     Hooks: :meth:`add_to_storage`, :meth:`get_from_storage`, :meth:`remove_from_storage`, and for what was published
-    last to win (see :mod:`stream_framework.feed_managers.base`) :meth:`set_marks`, :meth:`get_marks`.
+    last to win (see :mod:`stream_framework.feed_managers.base`) :meth:`set_marks`, :meth:`get_marks`; for a ledger
+    of what was published and isn't done (see :mod:`stream_framework.ledger`) :meth:`write_ledger`,
+    :meth:`delete_from_ledger`, :meth:`find_in_ledger`, :meth:`read_ledger`.
     """
 
     #: Whether ``add_to_storage`` takes ``turn_marks`` and the mark hooks are there.
     supports_marks: ClassVar[bool] = False
+    #: Whether the ledger hooks are there.
+    supports_ledger: ClassVar[bool] = False
 
     def add(self, activity: Activity, *args: Any, **kwargs: Any) -> Any:
         """Store one activity; see :meth:`add_many`."""
@@ -259,6 +263,28 @@ class BaseActivityStorage(BaseStorage):
     def get_marks(self, names: Sequence[str]) -> list[str | None]:
         """The values of marks, in order; ``None`` for what was never set or has expired. One round trip."""
         return [None] * len(names)
+
+    def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
+        """Write entries of a ledger. One round trip.
+
+        :param minute: the minute, since the epoch, that they are kept under
+        :param entries: id -> text
+        :param ttl: for how many seconds they are kept, at least
+        :param existing: write only those that are there; in one step, since they may be deleted at any moment
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define write_ledger(minute, entries, ttl)')
+
+    def delete_from_ledger(self, minute: int, entry_id: str) -> None:
+        """Delete an entry; one that isn't there is no error. One round trip."""
+        raise NotDefinedError(f'{type(self).__name__} must define delete_from_ledger(minute, entry_id)')
+
+    def find_in_ledger(self, minute: int, entry_id: str) -> str | None:
+        """The text of an entry, or ``None``. One round trip."""
+        raise NotDefinedError(f'{type(self).__name__} must define find_in_ledger(minute, entry_id)')
+
+    def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+        """``(minute, id, text)`` of all entries of some minutes; by and by, a bounded number in memory."""
+        raise NotDefinedError(f'{type(self).__name__} must define read_ledger(minutes)')
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework import ids
@@ -86,6 +86,8 @@ activity_store: dict[int, Any] = {}
 lists_store: dict[str, list[str]] = {}
 #: Name -> (value, when it expires).
 marks_store: dict[str, tuple[str, float]] = {}
+#: Minute -> id -> text.
+ledger_store: dict[int, dict[str, str]] = {}
 
 
 def reverse_bisect_left(a: Sequence[Any], x: Any, lo: int = 0, hi: int | None = None) -> int:
@@ -123,6 +125,7 @@ class InMemoryActivityStorage(BaseActivityStorage):
 
     default_serializer_class = ActivitySerializer
     supports_marks = True
+    supports_ledger = True
 
     def __init__(self, serializer_class: Any = None, *args: Any, **options: Any) -> None:
         # All feeds share one store, so one that names no serializer has to write what the others read.
@@ -163,11 +166,41 @@ class InMemoryActivityStorage(BaseActivityStorage):
         found = [marks_store.get(name) for name in names]
         return [mark[0] if mark is not None and mark[1] > now else None for mark in found]
 
+    def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
+        """Write; minutes that are over for longer than ``ttl`` are forgotten on the way."""
+        oldest = (time.time() - ttl) // 60
+        with _lock:
+            for old in [old for old in ledger_store if old < oldest]:
+                del ledger_store[old]
+            there = ledger_store.setdefault(minute, {})
+            there.update({key: text for key, text in entries.items() if not existing or key in there})
+
+    def delete_from_ledger(self, minute: int, entry_id: str) -> None:
+        """Delete; a minute without entries is forgotten."""
+        with _lock:
+            there = ledger_store.get(minute, {})
+            there.pop(entry_id, None)
+            if not there:
+                ledger_store.pop(minute, None)
+
+    def find_in_ledger(self, minute: int, entry_id: str) -> str | None:
+        """Look it up."""
+        return ledger_store.get(minute, {}).get(entry_id)
+
+    def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+        """Each minute as of one moment."""
+        for minute in minutes:
+            with _lock:
+                there = list(ledger_store.get(minute, {}).items())
+            for entry_id, text in there:
+                yield minute, entry_id, text
+
     def flush(self) -> None:
-        """Delete every activity, and every mark."""
+        """Delete every activity, every mark, and the ledger."""
         with _lock:
             activity_store.clear()
             marks_store.clear()
+            ledger_store.clear()
 
 
 class InMemoryTimelineStorage(BaseTimelineStorage):

@@ -110,7 +110,14 @@ def test_everything_is_created_once(keyspace: str, feeds: Any) -> None:
     statements = sync('feeds_to_sync', replication_factor=1)
     assert statements[0].startswith(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}"')
     tables = sorted(statement.split('"')[3] for statement in statements[1:])
-    assert tables == ['aggregated', 'example', 'notes', 'stream_framework_marks', 'user_pins']
+    assert tables == [
+        'aggregated',
+        'example',
+        'notes',
+        'stream_framework_ledger',
+        'stream_framework_marks',
+        'user_pins',
+    ]
     assert sync('feeds_to_sync') == []
     for feed in (feeds.Pins(1), feeds.Grouped(1), feeds.Notes(1), feeds.UserPins(1)):
         feed.add(Activity(1, Love, 2))
@@ -163,7 +170,7 @@ def test_cqlengine_creates_the_same(keyspace: str, feeds: Any) -> None:
 def test_a_dry_run_changes_nothing(keyspace: str, feeds: Any) -> None:
     said: list[str] = []
     statements = sync('feeds_to_sync', dry_run=True, say=said.append)
-    assert len(statements) == 6
+    assert len(statements) == 7
     assert said == [f'{statement};' for statement in statements]
     with pytest.raises(StorageError, match='sync'):
         feeds.Pins(1).count()
@@ -269,7 +276,7 @@ def test_keys_that_clash(keyspace: str, feeds: Any) -> None:
         sync(feeds.Pins, Others)
     assert 'Pins' in str(failed.value)
     assert 'key_format' in str(failed.value)
-    assert len(sync(feeds.Pins, feeds.PinsOfFriends, Elsewhere)) == 4
+    assert len(sync(feeds.Pins, feeds.PinsOfFriends, Elsewhere)) == 5
 
 
 def test_the_first_use_warns_of_keys_that_clash(feeds: Any) -> None:

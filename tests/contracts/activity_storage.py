@@ -174,3 +174,59 @@ class ActivityStorageContract:
             time.sleep(0.1)
         marks.set_marks(marked[:1], 'added', 60, existing=True)
         assert marks.get_marks(marked) == [None, 'removed', None]
+
+    # a ledger of what was published and isn't done
+
+    @pytest.fixture
+    def ledger(self, backend: Any) -> Any:
+        storage = backend.activity_storage_class(activity_class=Activity)
+        assert storage.supports_ledger
+        return storage
+
+    @pytest.fixture
+    def minute(self) -> int:
+        """One that no other test has: in the future, since memory forgets what is over."""
+        return int(time.time() // 60) + uuid.uuid4().int % 10**7
+
+    def test_a_ledger(self, ledger: Any, minute: int) -> None:
+        texts = {f'id-{number}': f'{{"é;狗": {number}}}' for number in range(20)}
+        assert list(ledger.read_ledger([minute, minute + 1])) == []
+        ledger.write_ledger(minute, texts, 60)
+        ledger.write_ledger(minute + 1, {'id-0': 'another'}, 60)
+        found = list(ledger.read_ledger([minute, minute + 1]))
+        assert sorted(found) == sorted(
+            [*((minute, name, text) for name, text in texts.items()), (minute + 1, 'id-0', 'another')]
+        )
+        assert ledger.find_in_ledger(minute, 'id-7') == texts['id-7']
+        ledger.delete_from_ledger(minute, 'id-7')
+        ledger.delete_from_ledger(minute, 'id-7')
+        assert ledger.find_in_ledger(minute, 'id-7') is None
+        assert ledger.find_in_ledger(minute + 1, 'id-0') == 'another'
+        assert len(list(ledger.read_ledger(range(minute, minute + 2)))) == 20
+        assert list(ledger.read_ledger([])) == []
+        ledger.write_ledger(minute, {}, 60)
+
+    def test_a_ledgers_entries_change_only_while_they_are_there(self, ledger: Any, minute: int) -> None:
+        ledger.write_ledger(minute, {'open': 'first', 'done': 'first'}, 60)
+        ledger.delete_from_ledger(minute, 'done')
+        time.sleep(1)  # on Cassandra entries count time in seconds
+        for name in ('open', 'done'):
+            ledger.write_ledger(minute, {name: 'second'}, 60, existing=True)
+        assert list(ledger.read_ledger([minute])) == [(minute, 'open', 'second')]
+
+    def test_many_entries(self, ledger: Any, minute: int) -> None:
+        texts = {f'{number:06}': 'x' * 50 for number in range(3000)}
+        for start in range(0, 3000, 500):
+            part = list(texts.items())[start : start + 500]
+            ledger.write_ledger(minute, dict(part), 60)
+        assert {name: text for _, name, text in ledger.read_ledger([minute])} == texts
+
+    def test_entries_expire(self, ledger: Any) -> None:
+        minute = int(time.time() // 60) - 1000 - uuid.uuid4().int % 10**7
+        ledger.write_ledger(minute, {'a': 'text'}, 1)
+        end = time.monotonic() + 30
+        while list(ledger.read_ledger([minute])):
+            assert time.monotonic() < end, 'the entry has not expired in time'
+            time.sleep(0.1)
+            # In memory the next write looks.
+            ledger.write_ledger(minute + 1, {'b': 'text'}, 1)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework.storage.base import BaseActivityStorage
-from stream_framework.storage.cassandra import marks, models
+from stream_framework.storage.cassandra import ledger, marks, models
 from stream_framework.storage.cassandra.tables import get_model
 
 
 class CassandraActivityStorage(BaseActivityStorage):
     """Stores no activities; only the marks of what was published last, see
-    :mod:`stream_framework.storage.cassandra.marks`.
+    :mod:`stream_framework.storage.cassandra.marks`, and a ledger, see :mod:`stream_framework.storage.cassandra.ledger`.
 
     :param modelClass: the model that is handed to a serializer which makes rows; an option
     :param column_family_name: the table that goes with it; an option
     """
 
     supports_marks = True
+    supports_ledger = True
 
     def serializer_options(self) -> dict[str, Any]:
         """The keywords that the serializer class is called with."""
@@ -50,5 +51,21 @@ class CassandraActivityStorage(BaseActivityStorage):
         """One wave."""
         return marks.get_marks(names)
 
+    def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
+        """One wave. What was deleted stays so in any case, which is all that ``existing`` asks for."""
+        ledger.write(minute, entries, ttl)
+
+    def delete_from_ledger(self, minute: int, entry_id: str) -> None:
+        """One statement."""
+        ledger.delete(minute, entry_id)
+
+    def find_in_ledger(self, minute: int, entry_id: str) -> str | None:
+        """One statement."""
+        return ledger.find(minute, entry_id)
+
+    def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+        """Small reads, some of them at a time."""
+        return ledger.read(minutes)
+
     def flush(self) -> None:
-        """Nothing. Marks expire by themselves."""
+        """Nothing. Marks, and a ledger, expire by themselves."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError
-from stream_framework.storage.cassandra import connection, marks
+from stream_framework.storage.cassandra import connection, ledger, marks
 from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
 from stream_framework.storage.cassandra.statements import run
@@ -69,6 +69,8 @@ def sync(
         statements += _table_statements(cluster, name, models, say)
     if _found(cluster, (keyspace, marks.TABLE)) is None:
         statements.append(marks.create_query(keyspace))
+    if _found(cluster, (keyspace, ledger.TABLE)) is None:
+        statements.append(ledger.create_query(keyspace))
     for statement in statements:
         say(f'{statement};')
         if not dry_run:

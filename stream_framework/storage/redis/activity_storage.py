@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework.serializers.activity_serializer import ActivitySerializer
@@ -15,6 +15,8 @@ from stream_framework.storage.redis.structures.hash import ShardedHashCache
 
 #: How many fields one command sets or gets.
 FIELDS_AT_A_TIME = 1000
+#: How many entries of the ledger one reply has, about.
+ENTRIES_AT_A_TIME = 500
 
 
 class ActivityCache(ShardedHashCache):
@@ -26,11 +28,13 @@ class ActivityCache(ShardedHashCache):
 class RedisActivityStorage(BaseActivityStorage):
     """Activities on Redis. The option ``key`` replaces ``global`` in the hashes' keys.
 
-    What was published (see :mod:`stream_framework.feed_managers.base`) is marked in small keys that expire.
+    What was published (see :mod:`stream_framework.feed_managers.base`) is marked in small keys that expire. A ledger
+    (see :mod:`stream_framework.ledger`) is a hash for each minute, which expires.
     """
 
     default_serializer_class = ActivitySerializer
     supports_marks = True
+    supports_ledger = True
 
     def get_key(self) -> str:
         """What the keys of the hashes start with."""
@@ -130,6 +134,42 @@ class RedisActivityStorage(BaseActivityStorage):
             return [scripts.SET_MARKS.call(part, arguments) for part in iter_parts(names, FIELDS_AT_A_TIME)]
         return [('SET', name, value, 'EX', seconds, *(('XX',) if existing else ())) for name in names]
 
+    def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
+        """One round trip; one step for all."""
+        key, seconds = self._ledger_key(minute), max(int(ttl), 1)
+        pairs = [part for pair in entries.items() for part in pair]
+        if existing:
+            self._send([scripts.HSET_EXISTING.call([key], pairs)])
+        elif pairs:
+            self._send([('HSET', key, *pairs), ('EXPIRE', key, seconds)])
+
+    def delete_from_ledger(self, minute: int, entry_id: str) -> None:
+        """One command; a hash without fields is no more."""
+        self._send([('HDEL', self._ledger_key(minute), entry_id)])
+
+    def find_in_ledger(self, minute: int, entry_id: str) -> str | None:
+        """One command."""
+        [found] = self._send([('HGET', self._ledger_key(minute), entry_id)])
+        return found.decode() if isinstance(found, bytes) else found
+
+    def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+        """One pipelined round trip to see which minutes have any, then one for each :data:`ENTRIES_AT_A_TIME`."""
+        client = get_redis_connection(self._server)
+        keys = [self._ledger_key(minute) for minute in minutes]
+        lengths = self._send([('HLEN', key) for key in keys])
+        for minute, key, length in zip(minutes, keys, lengths, strict=True):
+            cursor = 0 if length else None
+            while cursor is not None:
+                with translated(self._server):
+                    cursor, found = client.hscan(key, cursor, count=ENTRIES_AT_A_TIME)
+                cursor = int(cursor) or None
+                for pair in found.items():
+                    entry_id, text = (part.decode() if isinstance(part, bytes) else part for part in pair)
+                    yield minute, entry_id, text
+
+    def _ledger_key(self, minute: int) -> str:
+        return f'stream:ledger:{minute}'
+
     def flush(self) -> None:
-        """Delete the ten hashes. Marks expire by themselves."""
+        """Delete the ten hashes. Marks, and a ledger, expire by themselves."""
         self._send([('DEL', key) for key in self.get_cache().get_keys()])

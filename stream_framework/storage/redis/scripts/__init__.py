@@ -40,6 +40,7 @@ TRIM = Script('trim')
 LISTS_ADD = Script('lists_add')
 ONE_STEP = Script('one_step')
 SET_MARKS = Script('set_marks')
+HSET_EXISTING = Script('hset_existing')
 ALL = {script.sha: script for script in list(vars().values()) if isinstance(script, Script)}
 
 # Client -> (node's name, or None; script's hash) of what its servers are known to have.

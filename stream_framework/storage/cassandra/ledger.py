@@ -1,0 +1,113 @@
+"""What was published and isn't done yet, by minute: see :mod:`stream_framework.ledger`.
+
+Entries are written once and soon deleted, as in a queue, and Cassandra reads over what was deleted for a while. So each
+minute has :data:`SHARDS` partitions of its own: what is read is only what may still be open, and a partition never gets
+more entries than a minute brings. They are in a table of their own, made by ``sync``, or by the first write.
+
+Writes count time in seconds where deletions, as everything else, count it in microseconds: whoever deletes an entry has
+the last word, by any clock and whatever arrives later.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.exceptions import StorageError
+from stream_framework.storage.base import iter_parts
+from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.driver import InvalidRequest, SimpleStatement
+from stream_framework.storage.cassandra.statements import batched, run
+
+#: The table's name.
+TABLE = 'stream_framework_ledger'
+#: How many partitions a minute has.
+SHARDS = 4
+#: How many minutes are asked for at a time.
+MINUTES_AT_A_TIME = 64
+#: About what the server counts for an entry besides its id and its text.
+_ENTRY_BYTES = 60
+
+
+def create_query(keyspace: str) -> str:
+    """What creates the table. An entry that comes back after its deletion is done once more, and that may be."""
+    return (
+        f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{TABLE}" '
+        '(minute int, shard int, id text, entry text, PRIMARY KEY ((minute, shard), id)) '
+        'WITH gc_grace_seconds = 10800'
+    )
+
+
+def write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
+    """Write entries; one that was deleted stays so.
+
+    :param ttl: in seconds
+    """
+    connection.get_session()
+    try:
+        _write(minute, entries, ttl)
+    except StorageError as error:
+        if not _is_missing(error):
+            raise
+        run([SimpleStatement(create_query(settings.STREAM_DEFAULT_KEYSPACE))])
+        _write(minute, entries, ttl)
+
+
+def _write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
+    query = f'INSERT INTO {_table()} (minute, shard, id, entry) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?'
+    prepared = connection.prepare(query)
+    seconds, now = max(int(ttl), 1), int(time.time())
+    rows = []
+    for entry_id, text in entries.items():
+        statement = prepared.bind((minute, _shard(entry_id), entry_id, text, seconds, now))
+        rows.append((statement.routing_key, statement, _ENTRY_BYTES + len(entry_id) + 4 * len(text)))
+    run(batched(settings.STREAM_DEFAULT_KEYSPACE, sorted(rows, key=lambda row: row[0])))
+
+
+def delete(minute: int, entry_id: str) -> None:
+    """Delete one; one that isn't there is no error."""
+    _run('DELETE FROM {} WHERE minute = ? AND shard = ? AND id = ?', [(minute, _shard(entry_id), entry_id)])
+
+
+def find(minute: int, entry_id: str) -> str | None:
+    """The text of one, or ``None``."""
+    query = 'SELECT entry FROM {} WHERE minute = ? AND shard = ? AND id = ?'
+    rows = _run(query, [(minute, _shard(entry_id), entry_id)])[0]
+    return rows[0]['entry'] if rows else None
+
+
+def read(minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+    """``(minute, id, text)`` of all entries of some minutes; :data:`SHARDS` small reads for each."""
+    query = 'SELECT minute, id, entry FROM {} WHERE minute = ? AND shard = ?'
+    for part in iter_parts(minutes, MINUTES_AT_A_TIME):
+        for rows in _run(query, [(minute, shard) for minute in part for shard in range(SHARDS)]):
+            for row in rows:
+                if row['entry'] is not None:
+                    yield row['minute'], row['id'], row['entry']
+
+
+def _run(query: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The rows of each; none where there is no table yet."""
+    connection.get_session()
+    try:
+        prepared = connection.prepare(query.format(_table()))
+        return run([prepared.bind(some) for some in values])
+    except StorageError as error:
+        if _is_missing(error):
+            return [[] for _ in values]
+        raise
+
+
+def _shard(entry_id: str) -> int:
+    return zlib.crc32(entry_id.encode()) % SHARDS
+
+
+def _table() -> str:
+    return f'"{settings.STREAM_DEFAULT_KEYSPACE}"."{TABLE}"'
+
+
+def _is_missing(error: StorageError) -> bool:
+    return isinstance(error, InvalidRequest) and f'{TABLE} does not exist' in str(error)
