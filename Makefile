@@ -7,10 +7,14 @@ ARGS ?=
 BIN = $(VENV)/bin
 METADATA = setup.cfg setup.py pyproject.toml
 
-.PHONY: help demo test lint soak bench benchmark docs dist clean
+PORT ?= 8000
+BACKEND ?= memory
+
+.PHONY: help demo pinboard screenshots test lint soak bench benchmark docs dist clean
 
 help:
 	@echo 'make demo [ARGS="--events FILE --check"]  replay a social network, print what a reader sees'
+	@echo 'make pinboard [PORT=8000] [BACKEND=redis]  a small site like Pinterest, to click through'
 	@echo 'make test [ARGS="-k flat"]                run the tests; starts the servers that they need'
 	@echo 'make lint                                 ruff and mypy'
 	@echo 'make soak                                 the tests that run for long'
@@ -20,6 +24,12 @@ help:
 
 demo: $(VENV)/.installed
 	@$(BIN)/python examples/newsfeed.py $(ARGS)
+
+pinboard: $(VENV)/.pinboard
+	@cd examples/pinboard && PINBOARD_BACKEND=$(BACKEND) $(abspath $(BIN))/python manage.py serve --port $(PORT) $(ARGS)
+
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
@@ -52,6 +62,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(METADATA) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra]'
+	touch $@
+
+$(VENV)/.pinboard: $(METADATA) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[pinboard]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed

@@ -1,0 +1,16 @@
+"""Where feeds are: the one place that knows. A site that stays with one backend imports its classes in ``feeds.py``."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+if settings.PINBOARD_BACKEND == 'redis':
+    from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed as AggregatedFeed
+    from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed as NotificationFeed
+    from stream_framework.feeds.redis import RedisFeed as Feed
+else:
+    from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed  # type: ignore[assignment]
+    from stream_framework.feeds.memory import Feed  # type: ignore[assignment]
+    from stream_framework.feeds.notification_feed.memory import NotificationFeed  # type: ignore[assignment]
+
+__all__ = ['AggregatedFeed', 'Feed', 'NotificationFeed']

@@ -1,0 +1,63 @@
+"""The four feeds that everybody has. Each has keys of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pins.activities import PinboardActivity
+from pins.backends import AggregatedFeed, Feed, NotificationFeed
+from pins.verbs import Pin
+from stream_framework.activity import Activity
+from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
+from stream_framework.feeds.base import UserBaseFeed
+
+
+class HomeFeed(Feed):
+    """What those whom one follows have pinned, one by one."""
+
+    key_format = 'pinboard:home:%(user_id)s'
+    activity_class = PinboardActivity
+    max_length = 500
+
+    def add_many(self, activities: Any, *args: Any, **kwargs: Any) -> Any:
+        """Only pins. Loves and comments are fanned out as well, and are for the grouped feed."""
+        return super().add_many([item for item in activities if item.verb is Pin], *args, **kwargs)
+
+
+class PinboardAggregator(RecentRankMixin, BaseAggregator):
+    """Pins of one person and day are a group; so is what one pin was loved by, or commented on."""
+
+    def get_group(self, activity: Activity) -> str:
+        """``'100-7-2013-07-08'``, ``'3-42'``."""
+        if activity.verb is Pin:
+            return f'{activity.verb.id}-{activity.actor_id}-{activity.time.date()}'
+        return f'{activity.verb.id}-{activity.object_id}'
+
+
+class GroupedFeed(AggregatedFeed):
+    """The same, with loves and comments, in groups: "Anna and 3 others loved Paper boats"."""
+
+    key_format = 'pinboard:grouped:%(user_id)s'
+    activity_class = PinboardActivity
+    aggregator_class = PinboardAggregator
+    max_length = 200
+
+
+class MyNotifications(NotificationFeed):
+    """What others did to oneself: a group for each verb, object and day, unseen and unread at first."""
+
+    key_format = 'pinboard:notifications:%(user_id)s'
+    markers_key_format = 'pinboard:notifications:%(user_id)s'
+    activity_class = PinboardActivity
+    max_length = 200
+
+
+class UserFeed(UserBaseFeed, Feed):
+    """What one did oneself: where a new follower's feeds are filled from."""
+
+    key_format = 'pinboard:user:%(user_id)s'
+    activity_class = PinboardActivity
+
+
+#: All of them.
+FEEDS = (HomeFeed, GroupedFeed, MyNotifications, UserFeed)

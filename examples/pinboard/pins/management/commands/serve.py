@@ -1,0 +1,93 @@
+"""``python manage.py serve``: makes everything ready, and serves the site."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+
+from pins.models import Person
+from stream_framework.exceptions import StorageError
+
+
+class Command(BaseCommand):
+    """In memory: one process, everything made anew. On Redis: a server and a worker, and what was there before."""
+
+    help = 'Make database and feeds ready, and serve the site; with PINBOARD_BACKEND=redis, start a worker, too.'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The command's options."""
+        parser.add_argument('--host', default='127.0.0.1')
+        parser.add_argument('--port', type=int, default=8000)
+        parser.add_argument('--end', help='see seed')
+        parser.add_argument('--no-worker', action='store_true', help='start none: yours is running already')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Serve until it is interrupted."""
+        in_memory = settings.PINBOARD_BACKEND == 'memory'
+        if in_memory:
+            # Feeds begin empty, so the database has to.
+            _delete_database()
+        else:
+            _ask_redis()
+        call_command('migrate', verbosity=0)
+        if not Person.objects.exists():
+            call_command('seed', end=options['end'], stdout=self.stdout)
+        # Asked to end, it ends as by Ctrl-C: the worker is not left behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        worker = None if in_memory or options['no_worker'] else _start_worker()
+        self.stdout.write(f'Pinboard is at http://{options["host"]}:{options["port"]}/ (Ctrl-C ends it)')
+        if in_memory:
+            self.stdout.write('Feeds are in memory: what you do is forgotten when it ends.')
+        self.stdout.flush()
+        try:
+            # Feeds in memory are this process's own: the reloader would serve from another one.
+            call_command('runserver', f'{options["host"]}:{options["port"]}', use_reloader=False)
+        finally:
+            if worker is not None:
+                worker.terminate()
+                worker.wait()
+
+
+def _delete_database() -> None:
+    connection.close()
+    for suffix in ('', '-wal', '-shm'):
+        pathlib.Path(f'{settings.DATABASES["default"]["NAME"]}{suffix}').unlink(missing_ok=True)
+
+
+def _ask_redis() -> None:
+    from stream_framework.storage.redis.connection import get_redis_connection
+
+    try:
+        get_redis_connection().ping()
+    except Exception as error:
+        if not isinstance(error, (StorageError, OSError)) and type(error).__module__.partition('.')[0] != 'redis':
+            raise
+        raise CommandError(
+            f'Redis does not answer at {settings.REDIS_URL.rpartition("@")[2]} ({error}): start one '
+            '(docker compose up -d redis, or redis-server), or say where it is by STREAM_REDIS_URL'
+        ) from error
+
+
+def _start_worker() -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        '-m',
+        'celery',
+        '--app',
+        'project',
+        'worker',
+        '--concurrency',
+        '2',
+        '--loglevel',
+        'WARNING',
+    ]
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, env={**os.environ, 'PINBOARD_DEBUG': '0'})

@@ -1,0 +1,29 @@
+"""Addresses."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from pins import views
+
+urlpatterns = [
+    path('', views.welcome, name='welcome'),
+    path('sign-in/<str:username>/', views.sign_in, name='sign-in'),
+    path('sign-out/', views.sign_out, name='sign-out'),
+    path('home/', views.home, name='home'),
+    path('activity/', views.grouped, name='grouped'),
+    path('notifications/', views.notifications, name='notifications'),
+    path('notifications/mark-all/', views.mark_all, name='mark-all'),
+    path('notifications/<int:group_id>/open/', views.open_notification, name='open-notification'),
+    path('people/', views.people, name='people'),
+    path('people/<str:username>/', views.profile, name='profile'),
+    path('people/<str:username>/follow/', views.follow, name='follow'),
+    path('people/<str:username>/unfollow/', views.unfollow, name='unfollow'),
+    path('pins/new/', views.new_pin, name='new-pin'),
+    path('pins/<int:pin_id>/', views.pin, name='pin'),
+    path('pins/<int:pin_id>/love/', views.love, name='love'),
+    path('pins/<int:pin_id>/unlove/', views.unlove, name='unlove'),
+    path('pins/<int:pin_id>/comment/', views.comment, name='comment'),
+    path('pins/<int:pin_id>/remove/', views.remove_pin, name='remove-pin'),
+    path('art/<str:board>/<int:number>.svg', views.art, name='art'),
+]

@@ -1,0 +1,1 @@
+"""The example site in a browser: ``make test ARGS=tests/browser``."""
