@@ -28,7 +28,7 @@ STREAM_REDIS_CONFIG = {'default': {'url': REDIS_URL}}
 # Who writes them. Eager tasks run in the process that publishes them: it needs neither broker nor worker.
 CELERY_TASK_ALWAYS_EAGER = PINBOARD_BACKEND == 'memory'
 CELERY_TASK_EAGER_PROPAGATES = True
-CELERY_BROKER_URL = os.environ.get('PINBOARD_BROKER_URL', REDIS_URL)
+CELERY_BROKER_URL = 'memory://' if CELERY_TASK_ALWAYS_EAGER else os.environ.get('PINBOARD_BROKER_URL', REDIS_URL)
 CELERY_TASK_DEFAULT_QUEUE = 'pinboard'
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
