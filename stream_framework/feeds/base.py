@@ -163,7 +163,7 @@ class BaseFeed:
         added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
         self._written(activities, [], batch_interface, follows)
         if batch is not None and activities and not args and self._writes_alike():
-            batch.repeatable(self, activities, trim)
+            batch.repeatable(self, activities, trim, self._draws_length(trim))
         return added
 
     def remove(self, activity_id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -380,16 +380,23 @@ class BaseFeed:
         due = (rides and self.timeline_storage.trims_for_free) or random.random() < self.trim_chance
         return (True, False) if rides and due else (False, due)
 
+    def _draws_length(self, trim: bool) -> Any:
+        """Where chance decides which of the feeds that are written alike are trimmed: what decides for each."""
+        if not trim or self.trim_chance <= 0 or self.timeline_storage.trims_for_free:
+            return None
+        length, chance, draw = self.max_length, self.trim_chance, random.random
+        return lambda: length if draw() < chance else None
+
     @classmethod
     def _writes_alike(cls) -> bool:
-        """Whether adding the same to two feeds of the class differs in nothing but the key."""
+        """Whether adding the same to two feeds of the class differs in nothing but the key, and in what is trimmed."""
         storage_class = cls.timeline_storage_class
         return (
             cls.on_update_feed is BaseFeed.on_update_feed
             and storage_class.add_many is BaseTimelineStorage.add_many
             and isinstance(cls.max_length, int)
             and isinstance(cls.trim_chance, (int, float))
-            and (cls.trim_chance <= 0 or (_trims_always(storage_class) and cls.trim is BaseFeed.trim))
+            and (cls.trim_chance <= 0 or (storage_class.trims_on_write and cls.trim is BaseFeed.trim))
         )
 
     def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:
@@ -411,10 +418,6 @@ class UserBaseFeed(BaseFeed):
 
     key_format = 'user_feed:%(user_id)s'
     max_length = 10**6
-
-
-def _trims_always(storage_class: Any) -> bool:
-    return storage_class.trims_on_write and storage_class.trims_for_free
 
 
 def _is_own(method: Any, base: Any) -> bool:

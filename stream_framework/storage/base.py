@@ -378,6 +378,8 @@ class BaseBatch:
         self._memo: tuple[Any, Any, Any] = (None, None, None)
         self._checked: tuple[Any, Any] = (None, None)
         self._repeatable: tuple[Any, Any, Any] = (None, None, None)
+        # For what is repeated: the length to trim each timeline to, where that is a matter of chance.
+        self._draw_length: Callable[[], int | None] | None = None
         self._marks_wanted: tuple[BaseActivityStorage, Sequence[str]] | None = None
         #: The marks that :meth:`then_read_marks` asked for, once everything has been written.
         self.marks: list[str | None] | None = None
@@ -419,18 +421,30 @@ class BaseBatch:
         # A feed that has more than its key and its storage may have a way of its own.
         if len(attributes) != 3 or attributes.get('timeline_storage') is not storage:
             return False
+        if self._draw_length is not None:
+            length = self._draw_length()
         self._writes.append((storage, operation, feed.key, serialized, length))
         return True
 
     def repeat(self, keys: Iterable[str]) -> None:
         """Queue what was queued last for other timelines of the same storage."""
         storage, operation, _, serialized, length = self._writes[-1]
-        self._writes += [(storage, operation, key, serialized, length) for key in keys]
+        draw = self._draw_length
+        if draw is None:
+            self._writes += [(storage, operation, key, serialized, length) for key in keys]
+        else:
+            self._writes += [(storage, operation, key, serialized, draw()) for key in keys]
 
-    def repeatable(self, feed: Any, activities: Any, trim: Any) -> None:
-        """What was queued last, for this feed, is the same for all others of its class."""
+    def repeatable(
+        self, feed: Any, activities: Any, trim: Any, draw_length: Callable[[], int | None] | None = None
+    ) -> None:
+        """What was queued last, for this feed, is the same for all others of its class.
+
+        :param draw_length: the length to trim each of them to, drawn for each; ``None`` if that is the same, too
+        """
         if len(feed.__dict__) == 3:
             self._repeatable = (type(feed), activities, trim)
+            self._draw_length = draw_length
 
     def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
         """Queue trimming a timeline."""

@@ -16,7 +16,6 @@ from cassandra.cqlengine import ValidationError, columns  # noqa: E402
 from cassandra.cqlengine.models import Model  # noqa: E402
 from cassandra.cqltypes import IntegerType  # noqa: E402
 from cassandra.query import (  # noqa: E402
-    UNSET_VALUE,
     BatchStatement,
     BatchType,
     BoundStatement,
@@ -24,7 +23,6 @@ from cassandra.query import (  # noqa: E402
 )
 
 __all__ = [
-    'UNSET_VALUE',
     'BatchStatement',
     'BatchType',
     'BoundStatement',

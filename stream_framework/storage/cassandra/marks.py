@@ -93,7 +93,7 @@ def _write(names: dict[str, int], value: str, ttl: float) -> None:
     rows = []
     for name, timestamp in names.items():
         statement = prepared.bind((name, value, seconds, timestamp))
-        rows.append((statement.routing_key, statement, _MARK_BYTES + 2 * len(name)))
+        rows.append((statement.routing_key, prepared, statement.values, _MARK_BYTES + 2 * len(name)))
     statements = list(batched(settings.STREAM_DEFAULT_KEYSPACE, rows))
     for statement in statements:
         statement.consistency_level = _quorum()

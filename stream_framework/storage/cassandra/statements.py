@@ -31,7 +31,7 @@ from stream_framework.storage.cassandra.errors import (
 IN_FLIGHT = 32
 #: How large a batch may get, in bytes as the server counts them: past 5 KiB (``batch_size_warn_threshold``) it logs
 #: each batch that spans partitions, and takes several times as long for it.
-BATCH_BYTES = 4900
+BATCH_BYTES = 5000
 #: How large a batch within one partition is made; the server counts only the others.
 PARTITION_BATCH_BYTES = 16 * 1024
 #: How often a statement that may be repeated is sent again after a time-out, to another node where there is one.
@@ -141,13 +141,20 @@ def _answer(statement: Any, future: Any) -> list[Any] | None:
     return rows
 
 
-def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[Any]:
+def bound(prepared: Any, values: list[Any]) -> Any:
+    """A prepared statement with values that are serialized already."""
+    statement = BoundStatement(prepared)
+    statement.values = values
+    return statement
+
+
+def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, list[Any], int]]) -> Iterator[Any]:
     """Statements, each with its feed's key and its size, as unlogged batches.
 
     Those of one feed that are given one after the other go out together, in batches of :data:`PARTITION_BATCH_BYTES`;
     those of different feeds where the same nodes have them, in batches of :data:`BATCH_BYTES`.
 
-    :param rows: ``(key, bound statement, bytes)``
+    :param rows: ``(key, prepared statement, serialized values, bytes)``
     """
     replicas = _replicas(keyspace)
     groups: dict[Any, tuple[list[Any], int]] = {}
@@ -160,31 +167,36 @@ def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[A
         if waiting_size + size > BATCH_BYTES:
             yield _batch(waiting)
             waiting, waiting_size = [], 0
-        waiting += [statement for statement, _ in statements]
+        waiting += statements
         groups[place] = (waiting, waiting_size + size)
     for waiting, _ in groups.values():
         yield _batch(waiting)
 
 
-def _by_feed(rows: Iterable[tuple[bytes, Any, int]]) -> Iterator[tuple[bytes, list[tuple[Any, int]], int]]:
+# A statement to be: prepared, its serialized values, and its size.
+_Sized = tuple[Any, list[Any], int]
+
+
+def _by_feed(rows: Iterable[tuple[bytes, Any, list[Any], int]]) -> Iterator[tuple[bytes, list[_Sized], int]]:
     last: bytes | None = None
-    statements: list[tuple[Any, int]] = []
+    statements: list[_Sized] = []
     total = 0
-    for key, statement, size in rows:
+    for key, prepared, values, size in rows:
         if key != last or total > PARTITION_BATCH_BYTES:
             if statements and last is not None:
                 yield last, statements, total
             last, statements, total = key, [], 0
-        statements.append((statement, size))
+        statements.append((prepared, values, size))
         total += size
     if statements and last is not None:
         yield last, statements, total
 
 
-def _parts(statements: list[tuple[Any, int]]) -> Iterator[Any]:
-    part: list[Any] = []
+def _parts(statements: list[_Sized]) -> Iterator[Any]:
+    part: list[_Sized] = []
     total = 0
-    for statement, size in statements:
+    for statement in statements:
+        size = statement[2]
         if part and total + size > PARTITION_BATCH_BYTES:
             yield _batch(part)
             part, total = [], 0
@@ -193,10 +205,17 @@ def _parts(statements: list[tuple[Any, int]]) -> Iterator[Any]:
     yield _batch(part)
 
 
-def _batch(statements: list[Any]) -> Any:
+def _batch(statements: list[_Sized]) -> Any:
+    prepared, values, _ = statements[0]
+    first = bound(prepared, values)
     if len(statements) == 1:
-        return statements[0]
-    return unlogged(statements)
+        return first
+    batch = unlogged([first])
+    # What add() ends in: the statements need not be made first, nor each be asked for the key to route the batch by.
+    add = batch._add_statement_and_params
+    for prepared, values, _ in statements[1:]:
+        add(True, prepared.query_id, values)
+    return batch
 
 
 def unlogged(statements: Iterable[Any]) -> Any:

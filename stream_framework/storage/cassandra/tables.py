@@ -24,8 +24,9 @@ from stream_framework import settings
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.utils import short
 from stream_framework.storage.cassandra import connection
-from stream_framework.storage.cassandra.driver import UNSET_VALUE, BoundStatement, ValidationError, columns
+from stream_framework.storage.cassandra.driver import ValidationError, columns
 from stream_framework.storage.cassandra.errors import SYNC, refused, translated
+from stream_framework.storage.cassandra.statements import bound
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +47,39 @@ _PLAIN_COLUMNS = (columns.BigInt, columns.VarInt, columns.Text, columns.Bytes)
 _tables: dict[Any, Table] = {}
 
 
+class _OwnBatches(logging.Filter):
+    """Keeps one warning out of the log: the server gives it for every batch of more than ten feeds
+    (``unlogged_batch_across_partitions_warn_threshold``), and the driver would log it for each.
+
+    It is meant for batches that one node has to spread over many others, which those of this library are not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is logged."""
+        words = record.getMessage() if record.levelno == logging.WARNING else ''
+        if 'Unlogged batch covering' not in words:
+            return True
+        return words.partition('[')[2].partition(']')[0] not in self.tables
+
+
+_own_batches = _OwnBatches()
+
+
 class Row:
     """What is written of one entry: its values, serialized once for all the feeds that get it."""
 
-    __slots__ = ('bytes', 'values')
+    __slots__ = ('bytes', 'query', 'values')
 
-    def __init__(self, values: list[Any], size: int) -> None:
+    def __init__(self, query: str, values: list[Any], size: int) -> None:
+        #: What writes it.
+        self.query = query
+        #: The query's values, but for the first, the feed's key.
         self.values = values
-        #: About what the server counts for it.
+        #: About what the server counts for it, which leaves out the key.
         self.bytes = size
 
 
@@ -86,6 +112,7 @@ class Table:
         self.has_version = 'version' in self.static
         #: Whether 1.4.0 made it.
         self.is_legacy = self.key_type == 'ascii'
+        self._insert_queries: dict[tuple[str, ...], str] = {}
         self._renamed = {
             column.db_field_name: attribute
             for attribute, column in self.columns.items()
@@ -108,11 +135,14 @@ class Table:
         """A bound statement; ``{table}`` and ``{columns}`` in the query are filled in."""
         return connection.prepare(self.sql(query)).bind(values)
 
-    @functools.cached_property
-    def insert_query(self) -> str:
-        """What writes a row."""
-        marks = ', '.join('?' for _ in self.columns)
-        return f'INSERT INTO {self.name} ({self._column_list}) VALUES ({marks})'
+    def _insert_query(self, attributes: tuple[str, ...]) -> str:
+        """What writes a row of the key and these columns."""
+        query = self._insert_queries.get(attributes)
+        if query is None:
+            names = ', '.join(f'"{self.columns[attribute].db_field_name}"' for attribute in ('feed_id', *attributes))
+            marks = ', '.join('?' * (1 + len(attributes)))
+            query = self._insert_queries[attributes] = f'INSERT INTO {self.name} ({names}) VALUES ({marks})'
+        return query
 
     def key(self, key: Any) -> bytes:
         """A feed's key, as it is sent.
@@ -134,29 +164,29 @@ class Table:
         :param data: a dict of columns, or an instance of the model
         :param key: the feed that gets it, for messages; ``None`` where many do
         :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
-            new row is the same, and costs no tombstones
+            new row is the same, and costs neither tombstones nor time
         :raises SerializationException: for what the table can't hold
         """
         get = data.get if isinstance(data, dict) else functools.partial(_value_of, data)
-        absent = None if replaces else UNSET_VALUE
+        attributes: list[str] = []
         values: list[Any] = []
         size = ROW_BYTES
         for attribute, convert, serialize, version in self._encoders:
             value = get(attribute)
-            if value is None:
-                values.append(absent)
-                continue
             try:
-                if convert is not None:
+                if value is not None and convert is not None:
                     value = convert(attribute, value)
                 if value is None:
-                    values.append(absent)
+                    if replaces:
+                        attributes.append(attribute)
+                        values.append(None)
                     continue
                 binary = serialize(value, version)
             except (TypeError, ValueError, AttributeError, struct.error, ValidationError) as error:
                 raise SerializationException(
                     f'{attribute}={short(value)} does not fit the table {self.name}: {error}'
                 ) from error
+            attributes.append(attribute)
             values.append(binary)
             size += CELL_BYTES + len(binary)
         for attribute in self.missing:
@@ -170,16 +200,16 @@ class Table:
                 f'{where}id {get("activity_id")}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that '
                 'Cassandra takes: keep large values elsewhere, and only a reference in extra_context'
             )
-        return Row(values, size)
+        return Row(self._insert_query(tuple(attributes)), values, size)
 
     @functools.cached_property
     def _encoders(self) -> list[tuple[str, Any, Any, int]]:
         """For each column but the key: what makes a value of the driver's of it (``None``: it is one), and bytes."""
-        prepared = connection.prepare(self.insert_query)
+        attributes = [attribute for attribute in self.columns if attribute != 'feed_id']
+        prepared = connection.prepare(self._insert_query(tuple(attributes)))
         encoders = []
-        for spec, (attribute, column) in zip(prepared.column_metadata, self.columns.items(), strict=True):
-            if attribute == 'feed_id':
-                continue
+        for spec, attribute in zip(prepared.column_metadata[1:], attributes, strict=True):
+            column = self.columns[attribute]
             if isinstance(column, columns.DateTime):
                 convert: Any = self._milliseconds
             elif self.types[attribute] in ('int', 'ascii'):
@@ -216,7 +246,7 @@ class Table:
 
     def insert(self, key: bytes, row: Row) -> Any:
         """The statement that writes a row to a feed."""
-        return bound(connection.prepare(self.insert_query), [key, *row.values])
+        return bound(connection.prepare(row.query), [key, *row.values])
 
     def rows(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows that were read, by the attributes of the model; without the one that stands for static columns alone."""
@@ -228,13 +258,6 @@ class Table:
 
 def _value_of(instance: Any, attribute: str) -> Any:
     return instance._values[attribute].value
-
-
-def bound(prepared: Any, values: list[Any]) -> Any:
-    """A prepared statement with values that are serialized already."""
-    statement = BoundStatement(prepared)
-    statement.values = values
-    return statement
 
 
 def get_table(model: Any) -> Table:
@@ -256,6 +279,8 @@ def get_table(model: Any) -> Table:
         # Others may just have changed it: what the driver heard at first is a moment old.
         metadata = _ask_for(cluster, keyspace, name)
     table = _tables[model] = Table(model, keyspace, metadata, cluster)
+    _own_batches.tables.add(f'{keyspace}.{name}')
+    logging.getLogger('cassandra.protocol').addFilter(_own_batches)
     return table
 
 

@@ -16,7 +16,7 @@ from stream_framework.storage.cassandra import connection, models, tables
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage
 from stream_framework.storage.cassandra.statements import batched, run
-from stream_framework.storage.cassandra.tables import Row, Table, bound, get_table
+from stream_framework.storage.cassandra.tables import Row, Table, get_table
 
 #: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
 SKIPPED_BY_READING = 100
@@ -32,7 +32,7 @@ _NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
 _STOCK_SERIALIZERS: tuple[Any, ...] = (CassandraActivitySerializer, CassandraAggregatedActivitySerializer)
 _LEGACY = ids.LEGACY_GROUP_LIMIT
 #: About what the server counts for the deletion of a row.
-_DELETE_BYTES = 60
+_DELETE_BYTES = 64
 
 
 class Batch(BaseBatch):
@@ -220,24 +220,22 @@ class CassandraTimelineStorage(GroupStorage):
         for key, work in trimmed:
             yield self._where_to_cut(table, key, work)
 
-    def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[tuple[bytes, Any, int]]:
-        insert = connection.prepare(table.insert_query)
+    def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[tuple[bytes, Any, list[Any], int]]:
         delete = connection.prepare(table.sql(_DELETE_ROW))
         # A fan-out adds the very same to every follower's feed: it is encoded once.
-        encoded: dict[int, Row] = {}
+        encoded: dict[int, tuple[Any, Row]] = {}
         for key, work in works.items():
             name = table.key(key)
             for data in work.rows.values():
-                row = encoded.get(id(data))
-                if row is None:
-                    row = encoded[id(data)] = table.encode(data)
-                yield name, bound(insert, [name, *row.values]), row.bytes + len(name)
+                found = encoded.get(id(data))
+                if found is None:
+                    row = table.encode(data)
+                    found = encoded[id(data)] = (connection.prepare(row.query), row)
+                insert, row = found
+                yield name, insert, [name, *row.values], row.bytes
             for item in work.gone:
-                yield (
-                    name,
-                    bound(delete, [name, IntegerType.serialize(ids.normalize_id(item), 0)]),
-                    _DELETE_BYTES + len(name),
-                )
+                number = IntegerType.serialize(ids.normalize_id(item), 0)
+                yield name, delete, [name, number], _DELETE_BYTES
 
     def _where_to_cut(self, table: Table, key: str, work: _Work) -> Any:
         length = work.length or 0
