@@ -63,7 +63,7 @@ def _write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
     rows = []
     for entry_id, text in entries.items():
         statement = prepared.bind((minute, _shard(entry_id), entry_id, text, seconds, now))
-        rows.append((statement.routing_key, statement, _ENTRY_BYTES + len(entry_id) + 4 * len(text)))
+        rows.append((statement.routing_key, prepared, statement.values, _ENTRY_BYTES + len(entry_id) + 4 * len(text)))
     run(batched(settings.STREAM_DEFAULT_KEYSPACE, sorted(rows, key=lambda row: row[0])))
 
 
