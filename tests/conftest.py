@@ -15,6 +15,9 @@ from tests.servers import processes  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 
+# What test_workers.py and test_crashes.py start: programs with settings of their own, from the environment.
+collect_ignore = ['workers']
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
