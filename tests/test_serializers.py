@@ -30,7 +30,7 @@ from stream_framework.activity import (
     NotificationActivity,
 )
 from stream_framework.exceptions import SerializationException, StreamFrameworkError
-from stream_framework.serializers import activity_serializer, codec
+from stream_framework.serializers import codec
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.aggregated_activity_serializer import (
     AggregatedActivitySerializer,
@@ -235,18 +235,37 @@ class TestActivitySerializer:
             self.serializer.loads('x' * 10**6)
         assert len(str(caught.value)) < 1000
 
-    def test_what_is_remembered_is_shared_by_nobody_and_bounded(self) -> None:
+    def test_what_was_read_is_shared_by_nobody(self) -> None:
         text = '1,3,42,0,1373266755.123456,{"a":[1]}'
         first, second = self.serializer.loads(text), self.serializer.loads(text)
         first.extra_context['a'].append(2)
         first.object_id = 43
         assert (second.extra_context, second.object_id) == ({'a': [1]}, 42)
-        for number in range(5000):
-            assert self.serializer.loads(f'{number},3,42,0,1373266755.123456,').actor_id == number
-        assert 0 < len(activity_serializer._remembered) <= 4096
-        long = f'1,3,42,0,1373266755.123456,{{"a":"{"x" * 1000}"}}'
-        assert self.serializer.loads(long).extra_context == {'a': 'x' * 1000}
-        assert long not in activity_serializer._remembered
+
+    @pytest.mark.parametrize(
+        'text',
+        [
+            '1,3,42,0,1373266755.123456,',
+            '1,3,42,00,1373266755.123456,',
+            '01,3,42,7,0.000000,',
+            '1,3,42,7,99999999999.999999,',
+            '1,3,42,7,-1.500000,',
+            '-1,3,42,7,1373266755.123456,{"a":1}',
+            's:a,3,42,7,1373266755.123456,',
+            '1,3,42,7,1373266755.1,',
+        ],
+    )
+    def test_pages_are_read_as_single_activities_are(self, text: str) -> None:
+        alone = self.serializer.loads(text)
+        in_page, unknown, as_bytes = self.serializer.load_many([(5, text), (None, text), ('5', text.encode())])
+        alone.stored_under(5)
+        assert vars(in_page) == vars(as_bytes) == vars(alone)
+        assert unknown.stored_id is None and unknown.serialization_id != 5
+
+    @pytest.mark.parametrize('text', ['1,999,42,0,1.000000,', '1,3,42,0,999999999999.000000,', '1,3,,0,1.000000,', ''])
+    def test_pages_that_can_not_be_read(self, text: str) -> None:
+        with pytest.raises(SerializationException):
+            self.serializer.load_many([(5, '1,3,42,0,1373266755.123456,'), (6, text)])
 
 
 class TestAggregatedActivitySerializer:
@@ -616,7 +635,7 @@ class TestContexts:
         code = """
 from kombu.utils.json import register_type
 from fractions import Fraction
-from stream_framework.serializers import activity_serializer, codec
+from stream_framework.serializers import codec
 register_type(Fraction, 'fraction', lambda f: [f.numerator, f.denominator], lambda pair: Fraction(*pair))
 assert codec.loads(codec.dumps({'a': Fraction(1, 3)})) == {'a': Fraction(1, 3)}
 """

@@ -344,11 +344,9 @@ class BaseFeed:
             and cls.needs_hydration is BaseFeed.needs_hydration
             and cls.hydrate_activities is BaseFeed.hydrate_activities
         ):
-            activity_ids = self.timeline_storage.get_ids(
-                self.key, start, stop, filter_kwargs=self._filter_kwargs, ordering_args=self._ordering_args
+            return self.timeline_storage.get_whole(
+                self.activity_storage, self.key, start, stop, self._filter_kwargs, self._ordering_args
             )
-            whole = self.activity_storage.get_map(activity_ids) if activity_ids else {}
-            return list(whole.values()), len(activity_ids)
         found = self._read(start, stop)
         if not (self.needs_hydration(found) or any(map(_is_empty, found))):
             return found, len(found)

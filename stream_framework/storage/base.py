@@ -13,7 +13,6 @@ Three values travel between them:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from typing import Any, ClassVar
 from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity, BaseActivity
 from stream_framework.exceptions import InvalidIdError, NotDefinedError, SerializationException
+from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSerializer
 from stream_framework.serializers.dummy import DummySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
@@ -121,7 +121,8 @@ class BaseStorage:
         """
         return self.load_many(None, data.items() if isinstance(data, Mapping) else ((None, item) for item in data))
 
-    def _load_all(self, key: str | None, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+    def load_all(self, key: str | None, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+        """The same as :meth:`load_many`, but in a subclass's own way if it has one."""
         if type(self).deserialize_activities is not BaseStorage.deserialize_activities:
             # A subclass has its own way.
             return list(self.deserialize_activities([data for _, data in pairs]))
@@ -138,6 +139,13 @@ class BaseStorage:
         :param pairs: ``(id, data)``; the id is ``None`` if it isn't known
         :raises SerializationException: naming key and id
         """
+        if type(self.serializer).loads is ActivitySerializer.loads:
+            pairs = list(pairs)
+            try:
+                return self.serializer.load_many(pairs)
+            except SerializationException:
+                # Which one can't be read will be seen below.
+                pass
         loads = self.serializer.loads
         loaded: list[Any] = []
         activity_id = None
@@ -222,7 +230,7 @@ class BaseActivityStorage(BaseStorage):
             found = {ids.normalize_id(key): value for key, value in found.items()}
         there = [(key, found[key]) for key in wanted if found.get(key) is not None]
         metrics.on_feed_read(type(self), len(there))
-        loaded = self._load_all(None, there)
+        loaded = self.load_all(None, there)
         return {pair[0]: activity for pair, activity in zip(there, loaded, strict=True)}
 
     def remove(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
@@ -570,15 +578,6 @@ class BaseTimelineStorage(BaseStorage):
             and self.options == other.options
         )
 
-    def writes_as(self, cls: type) -> bool:
-        """Whether it is a ``cls`` that writes as ``cls`` does, so that a batch may write to many timelines at once.
-
-        An application's subclass with write hooks of its own is asked for each timeline instead.
-        """
-        return isinstance(self, cls) and not overrides(
-            type(self), cls, 'add_to_storage', 'remove_from_storage', 'trim_storage'
-        )
-
     def order(self, activity_id: Any) -> int:
         """The number that an entry of this id sorts by."""
         return ids.group_order(activity_id) if self.holds_groups else ids.normalize_id(activity_id)
@@ -641,11 +640,11 @@ class BaseTimelineStorage(BaseStorage):
             pairs = self.get_slice_from_storage(
                 key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args
             )
-        activities = self._load_all(key, pairs or ())
+        activities = self.load_all(key, pairs or ())
         metrics.on_feed_read(type(self), len(activities))
         return activities
 
-    @functools.cached_property
+    @property
     def holds_references(self) -> bool:
         """Whether entries are ids and nothing else, read in no way of a subclass's own: :meth:`get_ids` will do."""
         cls = type(self)
@@ -669,6 +668,24 @@ class BaseTimelineStorage(BaseStorage):
             found = [reference.serialization_id for reference in self.load_many(key, pairs)]
         metrics.on_feed_read(type(self), len(found))
         return found
+
+    def get_whole(
+        self,
+        activity_storage: Any,
+        key: str,
+        start: int | None,
+        stop: int | None,
+        filter_kwargs: Any = None,
+        ordering_args: Any = None,
+    ) -> tuple[list[Activity], int]:
+        """A slice with whole activities instead of references; for storages that hold references.
+
+        :param activity_storage: where the activities are
+        :returns: those that are there, and how many references there were
+        """
+        activity_ids = self.get_ids(key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args)
+        whole = activity_storage.get_map(activity_ids) if activity_ids else {}
+        return list(whole.values()), len(activity_ids)
 
     def index_of(self, key: str, activity_or_id: Any) -> int:
         """The position of an entry, 0 for the newest.
@@ -813,9 +830,18 @@ class BaseTimelineStorage(BaseStorage):
         return []
 
 
-def overrides(cls: type, base: type, *names: str) -> bool:
-    """Whether a subclass has a way of its own for any of these methods of a base."""
-    return any(getattr(cls, name) is not getattr(base, name) for name in names)
+def methods(cls: Any, *names: str) -> dict[str, Any]:
+    """Some methods of a class, as they are now, for :func:`uses`."""
+    return {name: getattr(cls, name) for name in names}
+
+
+def uses(thing: Any, stock: Mapping[str, Any]) -> bool:
+    """Whether a thing has all these methods, name -> function, and no way of its own for any of them."""
+    own = type(thing)
+    for name, method in stock.items():
+        if getattr(own, name, None) is not method:
+            return False
+    return vars(thing).keys().isdisjoint(stock)
 
 
 def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:

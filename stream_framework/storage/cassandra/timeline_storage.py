@@ -11,7 +11,7 @@ from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, Change, Pairs, Write
+from stream_framework.storage.base import BaseBatch, Change, Pairs, Write, methods, uses
 from stream_framework.storage.cassandra import connection, models, tables
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage
@@ -42,7 +42,7 @@ class Batch(BaseBatch):
         """Send in order; runs of writes to storages that do the same go together."""
         for of_run in self.runs(writes):
             storage: Any = of_run[0][0]
-            if storage.writes_as(CassandraTimelineStorage):
+            if uses(storage, _WRITES):
                 storage.write_many([write[1:] for write in of_run])
             else:
                 super().send_writes(of_run)
@@ -126,7 +126,7 @@ class CassandraTimelineStorage(GroupStorage):
         serializer, kind = self.serializer, type(self.serializer)
         ours = any(kind.dumps is stock.dumps for stock in _STOCK_SERIALIZERS)
         defaults = any(column.has_default for column in self.model._columns.values())
-        if ours and not defaults and self.writes_as(CassandraTimelineStorage):
+        if ours and not defaults and uses(self, _WRITES):
             return serializer.dump_columns
         return serializer.dumps
 
@@ -409,3 +409,7 @@ class CassandraTimelineStorage(GroupStorage):
 def is_bare(activity_id: Any) -> bool:
     """Whether a group's id is only milliseconds, as those of 1.4.0 are."""
     return abs(ids.normalize_id(activity_id)) < _LEGACY
+
+
+# What an application's subclass may do in its own way: a batch then asks it for each timeline.
+_WRITES = methods(CassandraTimelineStorage, 'add_to_storage', 'remove_from_storage', 'trim_storage')

@@ -42,10 +42,11 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def get_cache(self) -> ActivityCache:
         """The hashes, as a structure of their own."""
-        return ActivityCache(self.get_key(), redis_server=self._server)
+        return ActivityCache(self.get_key(), redis_server=self.redis_server)
 
     @property
-    def _server(self) -> str:
+    def redis_server(self) -> str:
+        """The server's name in ``STREAM_REDIS_CONFIG``."""
         return self.options.get('redis_server') or 'default'
 
     def place_of(self, activity_id: Any) -> str:
@@ -72,8 +73,8 @@ class RedisActivityStorage(BaseActivityStorage):
         ]
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
-        with translated(self._server):
-            return scripts.send(get_redis_connection(self._server), commands)
+        with translated(self.redis_server):
+            return scripts.send(get_redis_connection(self.redis_server), commands)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip, ``turn_marks`` included; no transaction: each activity is stored on its own."""
@@ -109,7 +110,7 @@ class RedisActivityStorage(BaseActivityStorage):
     def marks_query(self, server: str, names: Sequence[str]) -> list[Command] | None:
         """What reads marks, for whoever has something else to send to this server; ``None`` if it takes more."""
         if (
-            server != self._server
+            server != self.redis_server
             or len(names) > FIELDS_AT_A_TIME
             or type(self).get_marks is not RedisActivityStorage.get_marks
             or is_cluster(get_redis_connection(server))
@@ -119,7 +120,7 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def get_marks(self, names: Sequence[str]) -> list[str | None]:
         """One pipelined round trip."""
-        if is_cluster(get_redis_connection(self._server)):
+        if is_cluster(get_redis_connection(self.redis_server)):
             values = self._send([('GET', name) for name in names])
         else:
             parts = self._send([('MGET', *part) for part in iter_parts(names, FIELDS_AT_A_TIME)])
@@ -128,7 +129,7 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def _set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool) -> list[Command]:
         seconds = max(int(ttl), 1)
-        if len(names) > 1 and not is_cluster(get_redis_connection(self._server)):
+        if len(names) > 1 and not is_cluster(get_redis_connection(self.redis_server)):
             # One command for many: an import turns as many marks as it has activities, nearly none of which exist.
             arguments = (value, seconds, int(existing))
             return [scripts.SET_MARKS.call(part, arguments) for part in iter_parts(names, FIELDS_AT_A_TIME)]
@@ -154,13 +155,13 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
         """One pipelined round trip to see which minutes have any, then one for each :data:`ENTRIES_AT_A_TIME`."""
-        client = get_redis_connection(self._server)
+        client = get_redis_connection(self.redis_server)
         keys = [self._ledger_key(minute) for minute in minutes]
         lengths = self._send([('HLEN', key) for key in keys])
         for minute, key, length in zip(minutes, keys, lengths, strict=True):
             cursor = 0 if length else None
             while cursor is not None:
-                with translated(self._server):
+                with translated(self.redis_server):
                     cursor, found = client.hscan(key, cursor, count=ENTRIES_AT_A_TIME)
                 cursor = int(cursor) or None
                 for pair in found.items():

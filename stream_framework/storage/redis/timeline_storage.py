@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
+from stream_framework.activity import Activity
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
@@ -29,8 +30,10 @@ from stream_framework.storage.base import (
     Snapshot,
     Write,
     iter_parts,
+    methods,
+    uses,
 )
-from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis import pages, scripts
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.changes import apply, binary
 from stream_framework.storage.redis.commands import Command, is_cluster
@@ -47,14 +50,8 @@ COMPACT_LENGTH = 128
 #: Keys, and values over all keys, that one script call writes or reads: bounds how long it holds up the server.
 KEYS_PER_CALL = 100
 VALUES_PER_CALL = 2000
-#: A page that ends so near to a bound is read by a plain command, with a few more entries than asked for: so many ids
-#: as may share the bound's score. Others are read by a script.
-NEAR_THE_BOUND, SHARE_A_SCORE = 100, 5
 #: Keys that flushing deletes at a time.
 KEYS_PER_DELETE = 500
-
-# Doubles next to which ids of two lengths share a score, which their text then doesn't sort.
-_POWERS = frozenset(float(10**exponent) for exponent in range(16, 309))
 
 
 class TimelineCache(RedisSortedSetCache):
@@ -82,7 +79,7 @@ class RedisBatch(BaseBatch):
 
     def _send_run(self, run: list[Write], last: bool) -> None:
         storage: Any = run[0][0]
-        if storage.writes_as(RedisTimelineStorage):
+        if uses(storage, _WRITES):
             marks = self._marks_query(storage) if last else None
             replies: list[Any] = []
             storage.write_many([write[1:] for write in run], marks or (), replies)
@@ -285,73 +282,18 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> Pairs:
-        """One round trip (a second one for ids that Redis may not have in order: see :func:`_odd`)."""
+        """One round trip (a second one for ids that Redis may not have in order: see :func:`.pages.is_odd`)."""
         low, high = self.bounds(filter_kwargs)
         ascending = self.ascends(ordering_args)
         start = start or 0
         if stop is not None and stop <= start:
             return []
         if self.holds_ids:
-            members = self._page_of_ids(key, start, stop, low, high, ascending)
-            members = [int(member) if _is_number(member) else member for member in members]
+            members = pages.read_ids(self, key, start, stop, (low, high), ascending)
+            members = [int(member) if pages.is_number(member) else member for member in members]
             return list(zip(members, members, strict=True))
         entries = self._page(key, start, stop, low, high, ascending)
         return [(entry.activity_id, entry.member) for entry in entries]
-
-    def _page_of_ids(
-        self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
-    ) -> list[Any]:
-        if any(_odd(bound) for bound in (low, high) if bound is not None):
-            return self._page_of_odd_ids(key, start, stop, low, high, ascending)
-        if low is None and high is None:
-            command: Command = (
-                'ZRANGE' if ascending else 'ZREVRANGE',
-                key,
-                start,
-                -1 if stop is None else stop - 1,
-            )
-        else:
-            near, far = (low, high) if ascending else (high, low)
-            if stop is not None and stop <= NEAR_THE_BOUND and near is not None and far is None:
-                page = self._page_beyond(key, near, stop, ascending)
-                if page is not None:
-                    return page[start:]
-            bounds: list[str] = []
-            for bound in (low, high):
-                bounds += ['', ''] if bound is None else [self.score(bound), str(bound)]
-            count = -1 if stop is None else stop - start
-            command = scripts.PAGE.call([key], (*bounds, int(ascending), start, count))
-        members = self.send([command], key)[0]
-        mixed = members and (len(members[0]) != len(members[-1]) or _odd(members[0]) or _odd(members[-1]))
-        if mixed and any(_odd(member) for member in members):
-            return self._page_of_odd_ids(key, start, stop, low, high, ascending)
-        return members
-
-    def _page_beyond(self, key: str, near: int, stop: int, ascending: bool) -> list[Any] | None:
-        """What follows a bound, by one plain command; ``None`` if that takes more.
-
-        Ids that share the bound's score, but lie before it, come first: hardly ever more than a few.
-        """
-        command = ('ZRANGEBYSCORE', '+inf') if ascending else ('ZREVRANGEBYSCORE', '-inf')
-        length = stop + SHARE_A_SCORE
-        members = self.send([(command[0], key, self.score(near), command[1], 'LIMIT', 0, length)], key)[0]
-        if any(_odd(member) or not _is_number(member) for member in members):
-            return None
-        page = [member for member in members if (int(member) >= near if ascending else int(member) <= near)]
-        return page[:stop] if len(page) >= stop or len(members) < length else None
-
-    def _page_of_odd_ids(
-        self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
-    ) -> list[Any]:
-        # Negative ids, and ids next to a power of ten, which Redis may not have in order: read all and sort.
-        members = self.send([('ZRANGE', key, 0, -1)], key)[0]
-        numbers = sorted((self.order(member), member) for member in members)
-        passing = [
-            member for number, member in numbers if (low is None or number >= low) and (high is None or number <= high)
-        ]
-        if not ascending:
-            passing.reverse()
-        return passing[start:stop]
 
     def _page(
         self, key: str, start: int, stop: int | None, low: int | None, high: int | None, ascending: bool
@@ -416,12 +358,32 @@ class RedisTimelineStorage(BaseTimelineStorage):
             group.stored_under(stored)
         return group
 
+    def get_whole(
+        self,
+        activity_storage: Any,
+        key: str,
+        start: int | None,
+        stop: int | None,
+        filter_kwargs: Any = None,
+        ordering_args: Any = None,
+    ) -> tuple[list[Activity], int]:
+        """One round trip where the activities are on the same plain server, else two: see :mod:`.pages`."""
+
+        def in_two_trips() -> tuple[list[Activity], int]:
+            return BaseTimelineStorage.get_whole(self, activity_storage, key, start, stop, filter_kwargs, ordering_args)
+
+        if not uses(self, _READS):
+            return in_two_trips()
+        bounds, ascending = self.bounds(filter_kwargs), self.ascends(ordering_args)
+        return pages.get_whole(self, activity_storage, key, start or 0, stop, bounds, ascending, in_two_trips)
+
     def get_index_of(self, key: str, activity_id: Any) -> int:
         """One round trip."""
         if self.holds_ids:
             member = str(ids.normalize_id(activity_id))
-            if _odd(member):
-                members = [ids.normalize_id(item) for item in self._page_of_odd_ids(key, 0, None, None, None, False)]
+            if pages.is_odd(member):
+                found = pages.read_odd_ids(self, key, 0, None, (None, None), ascending=False)
+                members = [ids.normalize_id(item) for item in found]
                 rank = members.index(int(member)) if int(member) in members else None
             else:
                 rank = self.send([('ZREVRANK', key, member)], key)[0]
@@ -547,26 +509,6 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return reply
 
 
-def _is_number(member: str) -> bool:
-    # What isdigit() alone takes for a digit, int() may not: '²'.
-    return member.isascii() and member.isdigit()
-
-
-def _odd(member: Any) -> bool:
-    """Whether this id, or an id of its score, may stand in the wrong place among those that share it."""
-    text = str(member)
-    if _is_number(text) and text[:2] not in ('10', '99'):
-        # Nowhere near a power of ten: nearly all ids.
-        return False
-    try:
-        number = float(int(member))
-    except OverflowError:
-        return True
-    except ValueError:
-        return False
-    return number < 0 or number in _POWERS
-
-
 def _as_stored(number: int, score: Any) -> int:
     """The id that a group is known by: ours, or the bare whole second under which 1.4.0 stored it."""
     stored = int(float(score))
@@ -588,3 +530,8 @@ def _score_text(score: Any) -> str:
     if isinstance(score, float):
         return repr(score)
     return score.decode() if isinstance(score, bytes) else str(score)
+
+
+# What an application's subclass may do in its own way: a batch then asks it for each timeline, a page takes two trips.
+_WRITES = methods(RedisTimelineStorage, 'add_to_storage', 'remove_from_storage', 'trim_storage')
+_READS = methods(RedisTimelineStorage, 'get_ids', 'get_slice_from_storage', 'load_many', 'metrics')

@@ -15,6 +15,7 @@ from typing import Any
 
 from stream_framework.storage.redis import commands as wire
 from stream_framework.storage.redis.commands import Command, is_cluster
+from stream_framework.storage.redis.config import redis
 
 
 class Script:
@@ -63,6 +64,19 @@ def load(client: Any) -> None:
         for script in ALL.values():
             pipeline.script_load(script.text)
         pipeline.execute()
+
+
+def run(client: Any, script: Script, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
+    """Run one script; the short way of :func:`send` for a plain server that has it."""
+    call = script.call(keys, arguments)
+    known = _known.get(client)
+    if known is not None and (None, script.sha) in known:
+        try:
+            return client.execute_command(*call)
+        except redis.exceptions.NoScriptError:
+            # The server was restarted, say.
+            pass
+    return send(client, [call])[0]
 
 
 def send(client: Any, commands: Sequence[Command], at_a_time: int = 500) -> list[Any]:

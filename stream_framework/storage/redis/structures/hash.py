@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -136,18 +135,12 @@ class ShardedHashCache(RedisHashCache):
         """
         if type(field) is not str:
             field = as_text(field) if isinstance(field, bytes) else str(field)
-        return f'{self.key}:{_shard(field, self.number_of_keys)}'
+        digest = hashlib.md5(field.encode(), usedforsecurity=False).digest()
+        return f'{self.key}:{int.from_bytes(digest, "big") % self.number_of_keys}'
 
     def contains(self, field: Any) -> bool:
         """Not for sharded hashes, as ever: ``get(field) is not None`` says it."""
         raise NotImplementedError(f'{type(self).__name__} has no contains(): use get({field!r}) is not None')
-
-
-@functools.lru_cache(maxsize=10_000)
-def _shard(field: str, number_of_keys: int) -> int:
-    # Remembered, since what is new is in many feeds, and read from each.
-    digest = hashlib.md5(field.encode(), usedforsecurity=False).digest()
-    return int.from_bytes(digest, 'big') % number_of_keys
 
 
 class ShardedDatabaseFallbackHashCache(ShardedHashCache, FallbackHashCache):
