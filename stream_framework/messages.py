@@ -35,6 +35,8 @@ from stream_framework.verbs import get_verb_by_id
 #: What ``Manager.fanout`` makes itself, in the worker; it is never published.
 BATCH_INTERFACE = 'batch_interface'
 
+_PLAIN = frozenset({int, str})
+
 _ID_LISTS = ('user_ids', 'target_ids', 'source_ids')
 
 
@@ -121,6 +123,21 @@ def encode(
         elif name not in encoded:
             encoded[name] = _limit(name, value)
     return _unbind(parameters, len(args), encoded)
+
+
+def summary(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Encoded arguments in few words.
+
+    >>> summary(['feed_class', 'user_ids'], ('myapp.feeds:News',), {'user_ids': [1, 2, 3]})
+    "{'feed_class': 'myapp.feeds:News', 'user_ids': <3>}"
+    """
+    named = {**dict(zip(parameters, args, strict=False)), **kwargs}
+    parts = (
+        f'{name!r}: <{len(value)}>' if isinstance(value, list) else f'{name!r}: {paths.short(value)}'
+        for name, value in named.items()
+        if name != 'operation_kwargs'
+    )
+    return f'{{{", ".join(parts)}}}'
 
 
 def decode(
@@ -371,7 +388,9 @@ def _activity(row: Any, classes: list[type]) -> Any:
 def _encode_ids(name: str, value: Any) -> list[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise MessageError(f'{name} is {paths.short(value)}: it must be a list of ids')
-    return [_encode_id(name, item) for item in value]
+    items = list(value)
+    # Nearly always they are plain, and there are many of them.
+    return items if _PLAIN.issuperset(map(type, items)) else [_encode_id(name, item) for item in items]
 
 
 def _encode_id(name: str, value: Any) -> Any:
@@ -408,7 +427,7 @@ def _decode_ids(name: str, value: Any, local: bool) -> Any:
         if local:
             return value
         raise MessageError(f'{name} is {paths.short(value)}: it must be a list of ids')
-    return [_decode_id(name, item, local) for item in value]
+    return value if _PLAIN.issuperset(map(type, value)) else [_decode_id(name, item, local) for item in value]
 
 
 def _decode_id(name: str, value: Any, local: bool) -> Any:

@@ -99,6 +99,9 @@ class StreamTask(Task):
                     options['headers'] = {**(options.get('headers') or {}), **entry.headers()}
             if not getattr(self.request, 'stream_framework', False):
                 count_task(self.name, 'published')
+            # For those who look at queues. Celery would write out all the ids, which takes longer than the rest.
+            options.setdefault('argsrepr', '()')
+            options.setdefault('kwargsrepr', messages.summary(self.parameters, args, kwargs))
         return super().apply_async(args, kwargs, task_id, *rest, **options)
 
     def entry(
