@@ -61,7 +61,7 @@ def stage(brokers: dict[str, Any], impatient: None) -> Iterator[Any]:
 
 @pytest.mark.parametrize('broker', ['redis', 'rabbitmq'])
 def test_workers_are_killed(broker: str, stage: Any) -> None:
-    crashes.play(stage(broker), seed=1)
+    print(crashes.play(stage(broker), seed=1))
 
 
 def test_the_redis_broker_forgets_everything(stage: Any) -> None:

@@ -18,6 +18,10 @@ import celery
 from tests.servers import processes
 
 
+# For how many seconds a worker may finish what it does. One of RabbitMQ with threads often takes longer, for nothing.
+_PATIENCE = 6
+
+
 class Worker:
     """A ``celery worker`` with two processes or threads, or more; ends with the tests.
 
