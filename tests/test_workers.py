@@ -240,3 +240,17 @@ class Trap:
 
     def __reduce__(self) -> Any:
         return os.system, (f'touch {self.path}',)
+
+
+def test_the_documentation_shows_what_is_tested() -> None:
+    """The files of the Django project, but for its name; what its settings are for is theirs."""
+    page = (processes.ROOT / 'docs' / 'background_tasks.rst').read_text()
+    for name in ('celery.py', '__init__.py'):
+        code = (processes.ROOT / 'tests' / 'workers' / 'project' / name).read_text()
+        lines = code.replace('tests.workers.project', 'myproject').splitlines()
+        for line in lines:
+            if line and not line.startswith('"""'):
+                assert f'    {line}\n' in page, f'{name}: {line}'
+    routes = page.partition('task_routes = {')[2].partition('}\n\n')[0]
+    for name in ('hi', 'low'):
+        assert f"'stream_framework.tasks.fanout_operation_{name}_priority': {{'queue': " in routes
