@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,10 +14,11 @@ import celery
 import pytest
 from celery.contrib.testing.worker import start_worker
 
-from stream_framework import messages, tasks
+from stream_framework import messages, settings, tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import StorageConnectionError
 from stream_framework.feed_managers.base import FanoutPriority, add_operation
+from stream_framework.metrics.base import Metrics
 from stream_framework.verbs import Love
 from tests import managers
 from tests.backends import Memory
@@ -212,6 +216,120 @@ def test_tasks_are_acknowledged_late() -> None:
         assert task.acks_late
         assert task.reject_on_worker_lost
         assert task.name == f'stream_framework.tasks.{name}'
+
+
+class Told(Metrics):
+    """Remembers what it is told of tasks."""
+
+    events: Counter[str] = Counter()
+    timed: list[str] = []
+
+    def on_task(self, task: str, event: str, count: int = 1) -> None:
+        self.events[f'{task} {event}'] += count
+
+    @contextlib.contextmanager
+    def publish_timer(self, feed_class: type) -> Iterator[None]:
+        yield
+        self.timed.append(feed_class.__name__)
+
+
+@pytest.fixture
+def told(manager: Any) -> Iterator[type[Told]]:
+    settings.configure(STREAM_METRIC_CLASS=f'{__name__}.Told')
+    Told.events.clear()
+    Told.timed.clear()
+    yield Told
+    del settings.STREAM_METRIC_CLASS
+
+
+def test_metrics_of_tasks(
+    app: Any, manager: Any, flaky: Any, told: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Flaky.failures = 2
+    tasks.fanout_operation.delay(**flaky).get(timeout=60)
+    assert told.events == {
+        'fanout_operation published': 1,
+        'fanout_operation retried': 2,
+        'fanout_operation done': 1,
+    }
+    assert caplog.text.count('is tried again in') == 2
+    told.events.clear()
+    Flaky.failures = 100
+    monkeypatch.setattr(tasks.fanout_operation, 'max_retries', 1)
+    with pytest.raises(StorageConnectionError):
+        tasks.fanout_operation.delay(**flaky).get(timeout=60)
+    Flaky.error = ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        tasks.fanout_operation.delay(**flaky).get(timeout=60)
+    app.send_task('stream_framework.tasks.fanout_operation', kwargs={'surprise': 1})
+    wait_for(lambda: told.events['fanout_operation rejected'] == 1)
+    assert told.events == {
+        'fanout_operation published': 2,
+        'fanout_operation retried': 1,
+        'fanout_operation failed': 2,
+        'fanout_operation rejected': 1,
+    }
+    told.events.clear()
+    manager.add_user_activity(USERS[0], act(1, actor=USERS[0]))
+    wait_for(lambda: told.events['fanout_operation_low_priority done'] == 3)
+    assert told.events['fanout_operation_hi_priority published'] == 3
+    assert sorted(told.timed) == sorted(2 * [feed_class.__name__ for feed_class in manager.feed_classes.values()])
+
+
+class Bare:
+    """Metrics of an application of 1.4.0's time, which derive from nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ('on_task', 'publish_timer'):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: contextlib.nullcontext()
+
+
+def test_metrics_that_know_nothing_of_tasks(manager: Any, flaky: Any) -> None:
+    settings.configure(STREAM_METRIC_CLASS=f'{__name__}.Bare')
+    try:
+        Flaky.failures = 1
+        tasks.fanout_operation.delay(**flaky).get(timeout=60)
+        manager.add_user_activity(USERS[0], act(1, actor=USERS[0]))
+        wait_for(lambda: counts(manager, 'normal', USERS[1:]) == [1] * 29)
+    finally:
+        del settings.STREAM_METRIC_CLASS
+
+
+def test_every_task_logs_one_line(manager: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Which feeds, what was done to them, how many, and how long it took."""
+    with caplog.at_level('INFO', 'stream_framework.tasks'):
+        manager.publish_in_worker = True
+        manager.add_user_activity(USERS[0], act(1, actor=USERS[0]))
+        wait_for(lambda: counts(manager, 'notification', USERS[1:]) == [1] * 29)
+        manager.follow_user(USERS[1], USERS[0])
+        manager.unfollow_user(USERS[1], USERS[0])
+        wait_for(lambda: 'unfollow_many' in caplog.text)
+    lines = [record.getMessage() for record in caplog.records if record.name == 'stream_framework.tasks']
+    names = [feed_class.__name__ for feed_class in manager.feed_classes.values()]
+    expected = [f'fanout_operation_hi_priority: add_operation on 9 {name} in ' for name in names]
+    expected += [f'fanout_operation_low_priority: add_operation on 20 {name} in ' for name in names]
+    expected += [f'publish_fanout: add_operation for the followers of {USERS[0]} in ']
+    expected += [f'follow_many: 1 users followed by {USERS[1]} in ']
+    expected += [f'unfollow_many: 1 users unfollowed by {USERS[1]} in ']
+    assert sorted(line.partition(' in ')[0] + ' in ' for line in lines) == sorted(expected)
+    assert all(re.search(r' in \d+\.\d{3} s$', line) for line in lines)
+
+
+def test_publishing_in_a_worker(manager: Any, told: Any) -> None:
+    """Posting publishes one task; the followers are asked for by the worker."""
+    manager.publish_in_worker = True
+    managers.ASKED.clear()
+    activity = act(1, actor=USERS[0])
+    manager.add_user_activity(USERS[0], activity)
+    wait_for(lambda: counts(manager, 'aggregated', USERS[1:]) == [1] * 29)
+    wait_for(lambda: counts(manager, 'normal', USERS[1:]) == [1] * 29)
+    assert [{'user_id': USERS[0]}] == managers.ASKED
+    assert told.events['publish_fanout published'] == 1
+    manager.remove_user_activity(USERS[0], activity)
+    manager.batch_import(USERS[0], acts(7, actor=USERS[0])[2:], chunk_size=2)
+    wait_for(lambda: counts(manager, 'normal', USERS[1:]) == [5] * 29)
+    wait_for(lambda: told.events['publish_fanout done'] == 1 + 1 + 3)
 
 
 HOSTILE: list[dict[str, Any]] = [

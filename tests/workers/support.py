@@ -17,7 +17,6 @@ import celery
 
 from tests.servers import processes
 
-
 # For how many seconds a worker may finish what it does. One of RabbitMQ with threads often takes longer, for nothing.
 _PATIENCE = 6
 
