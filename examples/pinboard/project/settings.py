@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -77,11 +78,15 @@ TEMPLATES = [
     },
 ]
 
-# The application's own tables: people, pins, loves, comments, who follows whom. Feeds are not among them.
+# The application's own tables: people, pins, loves, comments, who follows whom. Feeds are not among them. They live as
+# long as the feeds: of one process, or until they are deleted.
+DATABASE = BASE_DIR / 'pinboard-redis.sqlite3'
+if PINBOARD_BACKEND == 'memory':
+    DATABASE = Path(tempfile.gettempdir()) / f'pinboard-{os.getpid()}.sqlite3'
 DATABASES = {
     'default': {
         'ENGINE': 'django.db.backends.sqlite3',
-        'NAME': os.environ.get('PINBOARD_DATABASE', BASE_DIR / f'pinboard-{PINBOARD_BACKEND}.sqlite3'),
+        'NAME': os.environ.get('PINBOARD_DATABASE', DATABASE),
         # The server writes while the worker reads.
         'OPTIONS': {
             'timeout': 20,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -33,6 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve until it is interrupted."""
         in_memory = settings.PINBOARD_BACKEND == 'memory'
+        _check_port(options['host'], options['port'])
         if in_memory:
             # Feeds begin empty, so the database has to.
             _delete_database()
@@ -48,6 +50,8 @@ class Command(BaseCommand):
         if in_memory:
             self.stdout.write('Feeds are in memory: what you do is forgotten when it ends.')
         self.stdout.flush()
+        # It is for one's own machine: README.md says what to do for others.
+        os.environ.setdefault('DJANGO_RUNSERVER_HIDE_WARNING', 'true')
         try:
             # Feeds in memory are this process's own: the reloader would serve from another one.
             call_command('runserver', f'{options["host"]}:{options["port"]}', use_reloader=False)
@@ -55,6 +59,20 @@ class Command(BaseCommand):
             if worker is not None:
                 worker.terminate()
                 worker.wait()
+            if in_memory:
+                _delete_database()
+
+
+def _check_port(host: str, port: int) -> None:
+    # Before anything is made for it.
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f'{host}:{port} can not be served at ({error}): choose another port, PORT=9000'
+            ) from error
 
 
 def _delete_database() -> None:
