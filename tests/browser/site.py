@@ -17,10 +17,11 @@ class Site:
     """A running site; with ``redis``, a server of its own and a worker.
 
     :param backend: ``'memory'`` or ``'redis'``
+    :param pins: how many pins everybody has
     :raises LookupError: if it does not start, or there is no Redis
     """
 
-    def __init__(self, backend: str = 'memory') -> None:
+    def __init__(self, backend: str = 'memory', pins: int = 12) -> None:
         # Never the Redis of somebody else: the site's keys are the same everywhere.
         self.redis = redis_nodes.LocalRedis() if backend == 'redis' else None
         [port] = processes.free_ports(1)
@@ -35,7 +36,7 @@ class Site:
             environment['STREAM_REDIS_URL'] = f'redis://{self.redis.host}:{self.redis.port}/0'
         #: What it runs in, for commands of a test's own.
         self.environment = environment
-        command = [sys.executable, str(PROJECT / 'manage.py'), 'serve', '--port', str(port)]
+        command = [sys.executable, str(PROJECT / 'manage.py'), 'serve', '--port', str(port), '--pins', str(pins)]
         assigned = [f'{name}={value}' for name, value in environment.items()]
         self._server = processes.Server(['env', *assigned, *command], folder, grace=15)
         self.url = f'http://127.0.0.1:{port}'

@@ -19,7 +19,8 @@ from tests.servers import processes
 
 def started(backend: str) -> Iterator[Site]:
     try:
-        site = Site(backend)
+        # So many that a feed has four pages.
+        site = Site(backend, pins=9)
     except LookupError as error:
         unavailable(f'no site on {backend}: {error}')
     yield site

@@ -17,7 +17,8 @@ class HomeFeed(Feed):
 
     key_format = 'pinboard:home:%(user_id)s'
     activity_class = PinboardActivity
-    max_length = 500
+    #: Up to 127, a feed on Redis is in its compact encoding.
+    max_length = 120
 
     def add_many(self, activities: Any, *args: Any, **kwargs: Any) -> Any:
         """Only pins. Loves and comments are fanned out as well, and are for the grouped feed."""
@@ -40,7 +41,7 @@ class GroupedFeed(AggregatedFeed):
     key_format = 'pinboard:grouped:%(user_id)s'
     activity_class = PinboardActivity
     aggregator_class = PinboardAggregator
-    max_length = 200
+    max_length = 120
 
 
 class MyNotifications(NotificationFeed):
@@ -49,7 +50,7 @@ class MyNotifications(NotificationFeed):
     key_format = 'pinboard:notifications:%(user_id)s'
     markers_key_format = 'pinboard:notifications:%(user_id)s'
     activity_class = PinboardActivity
-    max_length = 200
+    max_length = 120
 
 
 class UserFeed(UserBaseFeed, Feed):

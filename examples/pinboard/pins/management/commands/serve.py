@@ -29,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument('--host', default='127.0.0.1')
         parser.add_argument('--port', type=int, default=8000)
         parser.add_argument('--end', help='see seed')
+        parser.add_argument('--pins', type=int, default=12, help='see seed')
         parser.add_argument('--no-worker', action='store_true', help='start none: yours is running already')
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             _ask_redis()
         call_command('migrate', verbosity=0)
         if not Person.objects.exists():
-            call_command('seed', end=options['end'], stdout=self.stdout)
+            call_command('seed', end=options['end'], pins=options['pins'], stdout=self.stdout)
         # Asked to end, it ends as by Ctrl-C: the worker is not left behind.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         worker = None if in_memory or options['no_worker'] else _start_worker()
