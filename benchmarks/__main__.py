@@ -101,6 +101,16 @@ def _replay(report: Report, options: argparse.Namespace, versions: dict[str, str
         benchmark.replay(options.events)
 
 
+def _celery(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.celery import CeleryBenchmark
+
+    if options.address is not None:
+        raise LookupError('the queues are emptied, so the server is always one of its own: leave out --address')
+    with servers.redis_server() as server:
+        report.note('celery: nothing is pinned; broker and storage are one server')
+        CeleryBenchmark(report, server.host, server.port, options.scale).run()
+
+
 def _cassandra(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
     from benchmarks.cassandra import CassandraBenchmark
 
@@ -139,6 +149,7 @@ PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] =
     'redis': _redis,
     'redis-scale': _redis_scale,
     'replay': _replay,
+    'celery': _celery,
     'cassandra': _cassandra,
     'cassandra-scale': _cassandra_scale,
 }

@@ -29,6 +29,7 @@ WORKS = {
     'redis': ('fan-out', 'feed[:25]', 'following', 'importing', 'notification add', 'memory of a flat feed'),
     'redis-scale': ('fan-out to empty', 'feed[:25]', 'the last page', 'feed.add', 'aggregated feed.add', 'memory'),
     'replay': ('replay of 10 events, 9 entries',),
+    'celery': ('publish a fan-out', 'peak memory of publishing', 'deliver by two worker processes'),
     'cassandra': ('fan-out', 'feed[:25]', 'following', 'importing'),
     'cassandra-scale': ('fan-out to flat feeds', 'feed[:25]', 'the last page', 'feed.add'),
 }
@@ -75,6 +76,15 @@ def test_redis(part: str, settings_kept: None, tmp_path: pathlib.Path, capsys: p
     except LookupError as error:
         unavailable(str(error))
     assert 'nothing is pinned' in capsys.readouterr().out
+
+
+def test_celery(settings_kept: None) -> None:
+    pytest.importorskip('redis')
+    try:
+        with redis_server():
+            measured('celery')
+    except LookupError as error:
+        unavailable(str(error))
 
 
 @pytest.mark.parametrize('part', ['cassandra', 'cassandra-scale'])

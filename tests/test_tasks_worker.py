@@ -304,7 +304,8 @@ def test_every_task_logs_one_line(manager: Any, caplog: pytest.LogCaptureFixture
         wait_for(lambda: counts(manager, 'notification', USERS[1:]) == [1] * 29)
         manager.follow_user(USERS[1], USERS[0])
         manager.unfollow_user(USERS[1], USERS[0])
-        wait_for(lambda: 'unfollow_many' in caplog.text)
+        wait_for(lambda: ' followed by ' in caplog.text and ' unfollowed by ' in caplog.text)
+        wait_for(lambda: caplog.text.count(' add_operation on ') == 6)
     lines = [record.getMessage() for record in caplog.records if record.name == 'stream_framework.tasks']
     names = [feed_class.__name__ for feed_class in manager.feed_classes.values()]
     expected = [f'fanout_operation_hi_priority: add_operation on 9 {name} in ' for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,13 @@ def environment(style: str, broker: str, storage: dict[str, Any], **others: str)
         return {**common, 'PROJECT_BROKER': broker, 'PROJECT_REDIS': json.dumps({'default': storage})}
     url = f'redis://{storage["host"]}:{storage["port"]}/0'
     return {**common, 'CELERY_BROKER_URL': broker, 'STREAM_REDIS_URL': url}
+
+
+def in_queues(storage: dict[str, Any]) -> Any:
+    """A client of the database that is the broker."""
+    import redis
+
+    return redis.Redis(**{**storage, 'db': 1})
 
 
 STYLES = {'plain': ('tests.workers.plain', ()), 'django': ('tests.workers.project', ('-Q', 'urgent,later,celery'))}
@@ -148,8 +156,7 @@ def test_the_command_that_publishes_again(storage: Any) -> None:
     with publisher(broker):
         for activity in post.activities():
             manager.add_user_activity(1, activity)
-    with connection.get_redis_connection().__class__(**{**storage, 'db': 1}) as client:
-        client.flushdb()
+    in_queues(storage).flushdb()
     variables = environment('plain', broker, storage)
     command = [sys.executable, '-m', 'stream_framework', 'republish', 'tests.workers.feeds:LedgerManager']
     command += ['--app', 'tests.workers.plain']
@@ -240,6 +247,33 @@ class Trap:
 
     def __reduce__(self) -> Any:
         return os.system, (f'touch {self.path}',)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize('pool', ['prefork', 'threads'])
+def test_a_worker_does_not_grow(pool: str, storage: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """100,000 tasks through one worker: what it takes after the first fifth is what it takes at the end, in KiB."""
+    broker = f'redis://{storage["host"]}:{storage["port"]}/1'
+    total, part = 100_000, 10_000
+    manager, client = feeds.LedgerManager(), in_queues(storage)
+    manager.fanout_chunk_size = 1
+    taken = []
+    with publisher(broker), Worker('tests.workers.plain', environment('plain', broker, storage), pool, 1) as worker:
+        for number in range(total // part):
+            for feed_class in (feeds.NewsFeed, feeds.Notifications):
+                activities = [act(number % 50, object=7)]
+                kwargs = {'activities': activities, 'trim': True}
+                manager.create_fanout_tasks(range(part // 2), feed_class, add_operation, kwargs)
+            wait_for(lambda: not client.llen('celery') + client.hlen('unacked'), 300, 'the tasks')
+            taken.append(max(map(_resident, [worker.pid, *worker.children()])))
+    with capsys.disabled():
+        print(f'\n{pool}: KiB after each {part:,} tasks: {taken}')
+    assert max(taken[2:]) <= taken[1] * 1.05 + 1024
+
+
+def _resident(pid: int) -> int:
+    lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith('VmRSS'))
 
 
 def test_the_documentation_shows_what_is_tested() -> None:

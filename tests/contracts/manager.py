@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,7 @@ class Queue:
             'fanout_operation_low_priority',
             'follow_many',
             'unfollow_many',
+            'publish_fanout',
         ):
             monkeypatch.setattr(getattr(tasks, name), 'apply_async', self._keeper(getattr(tasks, name)))
 
@@ -372,6 +374,7 @@ class ManagerContract:
             'fanout_operation_low_priority',
             'follow_many',
             'unfollow_many',
+            'publish_fanout',
         ):
             assert getattr(tasks, name).name == f'stream_framework.tasks.{name}'
 
@@ -625,6 +628,25 @@ class ManagerContract:
         manager.remove_user_activity(users[0], gone)
         queue.run(reversed(range(9)))
         assert ids(manager.get_feeds(users[1])['normal'][:]) == ids([kept])
+
+    @pytest.mark.parametrize('seed', range(3))
+    def test_published_by_workers_in_any_order(
+        self, manager: Any, users: list[int], author: int, queue: Queue, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        monkeypatch.setattr(type(manager), 'publish_in_worker', True)
+        kept, removed, again = acts(3, actor=author)
+        for activity in (kept, removed, again):
+            manager.add_user_activity(author, activity)
+        for activity in (removed, again):
+            manager.remove_user_activity(author, activity)
+        manager.add_user_activity(author, again)
+        chance = random.Random(seed)
+        assert len(queue.messages) == 6
+        while queue.messages:
+            task, args, kwargs = queue.messages.pop(chance.randrange(len(queue.messages)))
+            task(*args, **kwargs)
+        for user in users[1:]:
+            assert ids(manager.get_feeds(user)['normal'][:]) == ids([again, kept])
 
     @pytest.mark.parametrize('order', list(itertools.permutations(range(2))), ids=str)
     def test_follow_then_unfollow(self, manager: Any, users: list[int], queue: Queue, order: Any) -> None:

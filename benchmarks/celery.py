@@ -1,0 +1,152 @@
+"""Tasks through Celery: what publishing costs, and what two worker processes do in a second. The broker is Redis."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+from benchmarks import works
+from benchmarks.measure import Contender, Report
+from stream_framework import settings
+from stream_framework.activity import Activity
+from stream_framework.feed_managers.base import add_operation
+from stream_framework.verbs import Love
+from tests.workers import feeds
+from tests.workers.support import Worker, publisher
+
+CHUNK = 100
+#: What 1.4.0, patched to run at all, delivered in a second at chunks of 100; on another machine.
+REFERENCE = 9_100
+
+
+class CeleryBenchmark(works.Benchmark):
+    """Publishing and delivering, with and without the ledger.
+
+    :param host: of the Redis server that is the storage (database 0) and the broker (1)
+    """
+
+    def __init__(self, report: Report, host: str, port: int, scale: float = 1.0) -> None:
+        super().__init__(report, scale)
+        self.storage = {'host': host, 'port': port}
+        self.broker = f'redis://{host}:{port}/1'
+        self.queue = redis.Redis(host, port, db=1)
+        settings.configure(STREAM_REDIS_CONFIG={'default': self.storage})
+
+    def run(self) -> None:
+        """Measure everything, and leave nothing behind."""
+        try:
+            with publisher(self.broker):
+                self.publish(self.some(10_000))
+                self.publish(self.some(1_000_000), runs=1)
+                self.peak(self.some(1_000_000))
+                for manager in (feeds.FlatManager, feeds.LedgerManager):
+                    self.deliver(manager, self.some(300_000))
+        finally:
+            self.clear()
+
+    def clear(self) -> None:
+        """Empty the queue, and what else was written."""
+        self.queue.flushdb()
+        redis.Redis(**self.storage).flushdb()
+
+    def publish(self, followers: int, runs: int | None = None) -> None:
+        """From a generator, in chunks of 100."""
+        self.report.rate(
+            f'publish a fan-out to {followers:,} followers',
+            -(-followers // CHUNK),
+            Contender('library', lambda: publish(feeds.FlatManager, followers), self.clear),
+            Contender('with the ledger', lambda: publish(feeds.LedgerManager, followers), self.clear),
+            unit='tasks/s',
+            runs=runs,
+        )
+
+    def peak(self, followers: int) -> None:
+        """Of a process that publishes to very many; what it takes besides what it took for one task."""
+        if not self.report.wants('peak memory of publishing'):
+            return
+        for name in ('FlatManager', 'LedgerManager'):
+            self.clear()
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    '-m',
+                    'benchmarks.celery',
+                    json.dumps(self.storage),
+                    self.broker,
+                    name,
+                    str(followers),
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            ledger = ', with the ledger' if name == 'LedgerManager' else ''
+            work = f'peak memory of publishing to {followers:,} followers{ledger}'
+            self.report.value(work, max(float(done.stdout), 1.0), 'KiB more')
+
+    def deliver(self, manager: Any, followers: int) -> None:
+        """A queue that is full is emptied by two processes; timed from a tenth of it, when both are at work."""
+        ledger = ', with the ledger' if manager.keep_ledger else ''
+        work = f'deliver by two worker processes, chunks of {CHUNK}{ledger}'
+        if not self.report.wants(work):
+            return
+        tasks = max(followers // CHUNK, 20)
+        environment = {
+            'CELERY_BROKER_URL': self.broker,
+            'STREAM_REDIS_URL': f'redis://{self.storage["host"]}:{self.storage["port"]}/0',
+        }
+        rates = []
+        for _ in range(min(self.report.runs, 3)):
+            self.clear()
+            publish(manager, tasks * CHUNK)
+            with Worker('tests.workers.plain', environment, 'prefork', 2, ('--loglevel', 'WARNING')):
+                self._until(lambda tasks=tasks: self.queue.llen('celery') <= tasks * 0.9)
+                began, left = time.perf_counter(), self.open()
+                self._until(lambda: not self.open())
+                rates.append(left / (time.perf_counter() - began))
+        rate = sorted(rates)[len(rates) // 2]
+        self.report.value(work, rate * CHUNK, 'deliveries/s', reference=REFERENCE)
+        self.report.value(f'{work}, tasks', rate, 'tasks/s')
+
+    def open(self) -> int:
+        """How many tasks wait, or are with a worker that has not acknowledged them."""
+        return self.queue.llen('celery') + self.queue.hlen('unacked')
+
+    def _until(self, check: Callable[[], bool]) -> None:
+        while not check():
+            time.sleep(0.005)
+
+
+def publish(manager_class: Any, followers: int) -> None:
+    """One activity to so many, who are found by and by."""
+    manager = manager_class()
+    manager.fanout_chunk_size = CHUNK
+    activity = Activity(1, Love, 2)
+    manager.create_fanout_tasks(
+        _ids(followers), feeds.NewsFeed, add_operation, {'activities': [activity], 'trim': True}
+    )
+
+
+def _ids(count: int) -> Iterator[int]:
+    yield from range(10**6, 10**6 + count)
+
+
+def _main(storage: str, broker: str, manager: str, followers: str) -> None:
+    import resource
+
+    settings.configure(STREAM_REDIS_CONFIG={'default': json.loads(storage)})
+    with publisher(broker):
+        publish(getattr(feeds, manager), 20 * CHUNK)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        publish(getattr(feeds, manager), int(followers))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+if __name__ == '__main__':
+    _main(*sys.argv[1:])
