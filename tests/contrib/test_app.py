@@ -95,6 +95,21 @@ def test_verbs_that_can_not_be_registered(project: Any, verbs: str, message: str
     assert message.replace('pins.Pin', 'pins.verbs.Pin') in out
 
 
+def test_celery_discovers_the_tasks(project: Any) -> None:
+    code = (
+        'import celery, django\n'
+        'app = celery.Celery("site", broker="memory://")\n'
+        'app.config_from_object("django.conf:settings", namespace="CELERY")\n'
+        'app.autodiscover_tasks()\n'
+        'django.setup()\n'
+        'app.loader.import_default_modules()\n'
+        'print(sorted(name for name in app.tasks if name.startswith("stream_framework")))'
+    )
+    out = project('', '-c', code)
+    assert 'stream_framework.tasks.fanout_operation_hi_priority' in out
+    assert 'stream_framework.tasks.unfollow_many' in out
+
+
 def test_settings_that_are_in_order(project: Any) -> None:
     out = project(
         "STREAM_REDIS_CONFIG = {'default': {'host': '192.0.2.1', 'port': 1}}\nSTREAM_DEFAULT_KEYSPACE = 'news'", *CHECK

@@ -8,6 +8,7 @@ from celery import Celery
 
 os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'project.settings')
 
-# The library's tasks are the only ones: fan-outs, following, unfollowing.
-app = Celery('pinboard', include=['stream_framework.tasks'])
+app = Celery('pinboard')
 app.config_from_object('django.conf:settings', namespace='CELERY')
+# Those of the library are the only ones: fan-outs, following, unfollowing.
+app.autodiscover_tasks()
