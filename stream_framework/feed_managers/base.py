@@ -329,7 +329,8 @@ class Manager:
         kwargs = dict(operation_kwargs or {})
         activities = kwargs.get('activities')
         user_ids = list(user_ids)
-        with self.metrics.fanout_timer(feed_class):
+        metrics = self.metrics
+        with metrics.fanout_timer(feed_class):
             marked = None
             if operation in (add_operation, remove_operation) and activities:
                 marked = self._marked(kwargs)
@@ -337,7 +338,7 @@ class Manager:
             if marked is not None:
                 self._reconcile(user_ids, feed_class, operation, kwargs, marked, marks)
         count = len(activities) if isinstance(activities, Sized) else 1
-        self.metrics.on_fanout(feed_class, operation, count * len(user_ids))
+        metrics.on_fanout(feed_class, operation, count * len(user_ids))
 
     def batch_import(
         self, user_id: Any, activities: Iterable[Activity], fanout: bool = True, chunk_size: int = 500

@@ -367,8 +367,8 @@ class Change:
             )
 
 
-#: Storage, ``'add' | 'remove' | 'trim'``, key, id -> data, and the length to trim to.
-Write = tuple['BaseTimelineStorage', str, str, Any, int | None]
+#: Storage, ``'add' | 'remove' | 'trim'``, the keys of the timelines, id -> data, and the length to trim to.
+Write = tuple['BaseTimelineStorage', str, list[str], Any, int | None]
 
 
 class BaseBatch:
@@ -405,12 +405,12 @@ class BaseBatch:
     def add(self, storage: BaseTimelineStorage, key: str, activities: Any, trim_length: int | None) -> None:
         """Queue adding activities to a timeline."""
         self._repeatable = (None, None, None)
-        self._writes.append((storage, 'add', key, self._serialized(storage, activities), trim_length))
+        self._queue((storage, 'add', [key], self._serialized(storage, activities), trim_length))
 
     def remove(self, storage: BaseTimelineStorage, key: str, serialized: Any, trim_length: int | None) -> None:
         """Queue removing entries, id -> data, from a timeline."""
         self._repeatable = (None, None, None)
-        self._writes.append((storage, 'remove', key, serialized, trim_length))
+        self._queue((storage, 'remove', [key], serialized, trim_length))
 
     def is_checked(self, activities: Any, feed_class: type) -> bool:
         """Whether the last call was about the very same list and class of feeds: it need not be checked again."""
@@ -424,24 +424,26 @@ class BaseBatch:
         feed_class, last_activities, last_trim = self._repeatable
         if activities is not last_activities or type(feed) is not feed_class or trim is not last_trim:
             return False
-        storage, operation, _, serialized, length = self._writes[-1]
+        storage, operation, keys, serialized, length = self._writes[-1]
         attributes = feed.__dict__
         # A feed that has more than its key and its storage may have a way of its own.
         if len(attributes) != 3 or attributes.get('timeline_storage') is not storage:
             return False
-        if self._draw_length is not None:
-            length = self._draw_length()
-        self._writes.append((storage, operation, feed.key, serialized, length))
+        drawn = length if self._draw_length is None else self._draw_length()
+        if drawn == length:
+            keys.append(feed.key)
+        else:
+            self._writes.append((storage, operation, [feed.key], serialized, drawn))
         return True
 
     def repeat(self, keys: Iterable[str]) -> None:
         """Queue what was queued last for other timelines of the same storage."""
-        storage, operation, _, serialized, length = self._writes[-1]
+        storage, operation, same, serialized, _ = self._writes[-1]
         draw = self._draw_length
         if draw is None:
-            self._writes += [(storage, operation, key, serialized, length) for key in keys]
+            same += keys
         else:
-            self._writes += [(storage, operation, key, serialized, draw()) for key in keys]
+            self._writes += [(storage, operation, [key], serialized, draw()) for key in keys]
 
     def repeatable(
         self, feed: Any, activities: Any, trim: Any, draw_length: Callable[[], int | None] | None = None
@@ -457,7 +459,17 @@ class BaseBatch:
     def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
         """Queue trimming a timeline."""
         self._repeatable = (None, None, None)
-        self._writes.append((storage, 'trim', key, None, length))
+        self._queue((storage, 'trim', [key], None, length))
+
+    def _queue(self, write: Write) -> None:
+        """Queue a write; with the one before, if it is the same for another timeline."""
+        if self._writes:
+            storage, operation, keys, serialized, length = self._writes[-1]
+            # Removals are made for each feed, but are mostly of the same.
+            if write[0] is storage and write[1] == operation and write[4] == length and write[3] == serialized:
+                keys += write[2]
+                return
+        self._writes.append(write)
 
     def defer(self, run: Callable[[list[Any]], None], update: Any) -> None:
         """Queue work that reads before it writes: ``run`` gets all updates of its kind at once."""
@@ -495,10 +507,10 @@ class BaseBatch:
     def _count(self) -> None:
         """Tell the metrics what is about to be written."""
         counts: dict[tuple[type, str], int] = {}
-        for storage, operation, _, serialized, _ in self._writes:
+        for storage, operation, keys, serialized, _ in self._writes:
             if operation != 'trim':
                 kind = (type(storage), operation)
-                counts[kind] = counts.get(kind, 0) + len(serialized)
+                counts[kind] = counts.get(kind, 0) + len(serialized) * len(keys)
         metrics = self.storage.metrics
         for (storage_class, operation), count in counts.items():
             if operation == 'add':
@@ -518,14 +530,15 @@ class BaseBatch:
             yield run
 
     def send_writes(self, writes: list[Write]) -> None:
-        """Send ``(storage, 'add' | 'remove' | 'trim', key, id -> data, trim length)`` in order; here one by one."""
-        for storage, operation, key, serialized, length in writes:
-            if operation == 'add':
-                storage.add_to_storage(key, serialized)
-            elif operation == 'remove':
-                storage.remove_from_storage(key, serialized)
-            if length is not None:
-                storage.trim(key, length)
+        """Send writes in order; here timeline by timeline."""
+        for storage, operation, keys, serialized, length in writes:
+            for key in keys:
+                if operation == 'add':
+                    storage.add_to_storage(key, serialized)
+                elif operation == 'remove':
+                    storage.remove_from_storage(key, serialized)
+                if length is not None:
+                    storage.trim(key, length)
 
     def _serialized(self, storage: BaseTimelineStorage, activities: Any) -> Any:
         # A fan-out adds one and the same list to every follower's feed: it is serialized once.

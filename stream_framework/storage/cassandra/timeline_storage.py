@@ -43,7 +43,9 @@ class Batch(BaseBatch):
         for of_run in self.runs(writes):
             storage: Any = of_run[0][0]
             if uses(storage, _WRITES):
-                storage.write_many([write[1:] for write in of_run])
+                storage.write_many(
+                    [(operation, key, data, length) for _, operation, keys, data, length in of_run for key in keys]
+                )
             else:
                 super().send_writes(of_run)
 

@@ -107,16 +107,14 @@ class RedisActivityStorage(BaseActivityStorage):
         """One small key for each, which expires."""
         self._send(self._set_marks(names, value, ttl, existing))
 
-    def marks_query(self, server: str, names: Sequence[str]) -> list[Command] | None:
-        """What reads marks, for whoever has something else to send to this server; ``None`` if it takes more."""
-        if (
-            server != self.redis_server
-            or len(names) > FIELDS_AT_A_TIME
-            or type(self).get_marks is not RedisActivityStorage.get_marks
-            or is_cluster(get_redis_connection(server))
-        ):
-            return None
-        return [('MGET', *names)]
+    def reads_marks_on(self, server: str, names: Sequence[str]) -> bool:
+        """Whether whoever has something else to send to this server can read marks by an ``MGET`` along with it."""
+        return (
+            server == self.redis_server
+            and len(names) <= FIELDS_AT_A_TIME
+            and type(self).get_marks is RedisActivityStorage.get_marks
+            and not is_cluster(get_redis_connection(server))
+        )
 
     def get_marks(self, names: Sequence[str]) -> list[str | None]:
         """One pipelined round trip."""

@@ -54,6 +54,10 @@ VALUES_PER_CALL = 2000
 KEYS_PER_DELETE = 500
 
 
+#: ``'add' | 'remove' | 'trim'``, the keys of timelines, id -> data, and the length to trim to.
+_Write = tuple[str, Sequence[str], Any, int | None]
+
+
 class TimelineCache(RedisSortedSetCache):
     """One timeline, as a structure of its own."""
 
@@ -80,20 +84,20 @@ class RedisBatch(BaseBatch):
     def _send_run(self, run: list[Write], last: bool) -> None:
         storage: Any = run[0][0]
         if uses(storage, _WRITES):
-            marks = self._marks_query(storage) if last else None
-            replies: list[Any] = []
-            storage.write_many([write[1:] for write in run], marks or (), replies)
-            if marks:
-                self.marks = as_texts(replies[0])
+            names = self._marks_to_read(storage) if last else ()
+            _, marks = storage.write_many([write[1:] for write in run], names)
+            if names:
+                self.marks = as_texts(marks)
         else:
             super().send_writes(run)
 
-    def _marks_query(self, storage: RedisTimelineStorage) -> list[Command] | None:
-        """What reads the marks that are wanted, if nothing else is to be written before and it is asked there."""
+    def _marks_to_read(self, storage: RedisTimelineStorage) -> Sequence[str]:
+        """The marks that are wanted, if nothing else is to be written before and they are on the same server."""
         if self._marks_wanted is None or self._updates or self._after:
-            return None
+            return ()
         kept_in, names = self._marks_wanted
-        return kept_in.marks_query(storage.redis_server, names) if isinstance(kept_in, RedisActivityStorage) else None
+        along = isinstance(kept_in, RedisActivityStorage) and kept_in.reads_marks_on(storage.redis_server, names)
+        return names if along else ()
 
 
 class RedisTimelineStorage(BaseTimelineStorage):
@@ -129,11 +133,11 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """One round trip, trimming included (a second one for what isn't just ids); returns how many were new."""
-        return self.write_many([('add', key, activities, kwargs.get('trim_length'))])
+        return self.write_many([('add', [key], activities, kwargs.get('trim_length'))])[0]
 
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """One round trip, trimming included (a second one for what isn't just ids); returns how many were there."""
-        return self.write_many([('remove', key, activities, kwargs.get('trim_length'))])
+        return self.write_many([('remove', [key], activities, kwargs.get('trim_length'))])[0]
 
     def trim_storage(self, key: str, length: int) -> int:
         """One command (two where the edge cuts through entries that Redis can't order); returns how many went."""
@@ -153,7 +157,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
             if surplus > 0:
                 entries = self._sorted(key, _pairs(run), ascending=True)[:surplus]
                 commands.append(('ZREM', key, *(entry.member for entry in entries)))
-        return total + sum(self.send(commands))
+        return total + sum(self.send(commands)) if commands else total
 
     def _trim(self, key: str, length: int) -> Command:
         # With each write: ids of two lengths within one score, once in a power of ten, aren't worth a script.
@@ -162,23 +166,17 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def _exact_trim(self, key: str, length: int) -> Command:
         return scripts.TRIM.call([key], [length, int(self.holds_ids)])
 
-    def write_many(
-        self,
-        writes: Sequence[tuple[str, str, Any, int | None]],
-        then: Sequence[Command] = (),
-        replies_then: list[Any] | None = None,
-    ) -> int:
+    def write_many(self, writes: Sequence[_Write], marks: Sequence[str] = ()) -> tuple[int, list[Any]]:
         """Write to many timelines, in order.
 
-        :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
-        :param then: commands that are sent along, after the writes; their replies are put into ``replies_then``
-        :returns: how many entries were new, and how many were removed
+        :param marks: keys that are read along, after the writes
+        :returns: how many entries were new, and how many were removed, together; the values of the marks
         """
         if not self.holds_ids:
             writes = self._located(writes)
         one_by_one = is_cluster(self.redis) or not self.holds_ids
         commands: list[Command] = []
-        keys_of: list[list[str]] = []
+        keys_of: list[Sequence[str]] = []
         for operation, keys, values, length in self._runs(writes):
             if operation == 'trim' or one_by_one or len(keys) == 1 or len(values) > VALUES_PER_CALL:
                 for key in keys:
@@ -186,40 +184,54 @@ class RedisTimelineStorage(BaseTimelineStorage):
                     commands += parts
                     keys_of += [[key]] * len(parts)
                 continue
-            size = max(1, min(KEYS_PER_CALL, VALUES_PER_CALL // len(values)))
-            for some_keys in iter_parts(keys, size):
-                step = self._values_at_a_time(operation, length)
-                arguments = (operation, -1 if length is None else length, step, *values)
-                commands.append(scripts.FAN_OUT.call(some_keys, arguments))
-                keys_of.append(list(some_keys))
-        replies = self.send([*commands, *then], writes[0][1] if len(writes) == 1 else None)
-        if replies_then is not None:
-            replies_then += replies[len(commands) :]
-        replies = replies[: len(commands)]
+            step = self._values_at_a_time(operation, length)
+            for some_keys in iter_parts(keys, max(1, min(KEYS_PER_CALL, VALUES_PER_CALL // len(values)))):
+                commands.append(_fan_out(operation, some_keys, length, step, values))
+                keys_of.append(some_keys)
+        along = bool(marks and commands and commands[-1][1] == scripts.FAN_OUT.sha)
+        if along:
+            # The last script reads the marks, too: one command is sent faster than two.
+            commands[-1] = _fan_out(operation, some_keys, length, step, values, marks)
+        elif marks:
+            commands.append(('MGET', *marks))
+        replies = self.send(commands, keys_of[0][0] if len(writes) == len(keys_of) == len(keys_of[0]) == 1 else None)
+        found: list[Any] = []
+        if along:
+            found = replies[-1][3:]
+        elif marks:
+            found = replies.pop()
+        return self._written(commands, keys_of, replies), found
+
+    def _written(self, commands: Sequence[Command], keys_of: Sequence[Sequence[str]], replies: Sequence[Any]) -> int:
+        """How many entries were written and removed, by the replies to commands about these keys."""
         total = 0
         trimmed: list[tuple[str, Any]] = []
-        for command, keys, reply in zip(commands, keys_of, replies, strict=True):
+        for command, keys, reply in zip(commands, keys_of, replies, strict=False):
             if command[0] in ('ZADD', 'ZREM'):
                 total += int(reply)
             elif command[:2] == ('EVALSHA', scripts.FAN_OUT.sha):
-                total += sum(self.checked_reply(key, count) for key, count in zip(keys, reply, strict=True))
+                count, failed, error = reply[:3]
+                if failed:
+                    self.checked_reply(keys[failed - 1], error)
+                total += count
             elif command[0] == 'EVALSHA':
                 trimmed.append((keys[0], reply))
-        self._finish_trims([key for key, _ in trimmed], [reply for _, reply in trimmed])
+        if trimmed:
+            self._finish_trims([key for key, _ in trimmed], [reply for _, reply in trimmed])
         return total
 
-    def _runs(self, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterable[tuple[str, list[str], Any, Any]]:
-        """Consecutive writes of the very same thing to many timelines, as one."""
-        run: tuple[str, list[str], Any, Any] | None = None
+    def _runs(self, writes: Iterable[_Write]) -> Iterable[tuple[str, list[str], list[Any], int | None]]:
+        """Consecutive writes of the very same thing as one, with what is sent of it."""
+        run: tuple[str, list[str], list[Any], int | None] | None = None
         same: tuple[Any, ...] = ()
-        for operation, key, data, length in writes:
+        for operation, keys, data, length in writes:
             if run is not None and same == (operation, id(data), length) and operation != 'trim':
-                run[1].append(key)
+                run[1].extend(keys)
                 continue
             if run is not None:
                 yield run
             same = (operation, id(data), length)
-            run = (operation, [key], self._values(operation, data or {}, length), length)
+            run = (operation, list(keys), self._values(operation, data or {}, length), length)
         if run is not None:
             yield run
 
@@ -254,19 +266,19 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return 2 * (COMPACT_LENGTH - length)
         return VALUES_PER_CALL
 
-    def _located(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> list[tuple[str, str, Any, int | None]]:
+    def _located(self, writes: Iterable[_Write]) -> list[_Write]:
         """Where members aren't ids: what is removed, or replaced by what is added, found by its id."""
-        wanted = [(key, item) for _, key, data, _ in writes for item in data or ()]
-        found = iter(self._find(wanted))
-        located: list[tuple[str, str, Any, int | None]] = []
-        for operation, key, data, length in writes:
+        apart = [(operation, key, data, length) for operation, keys, data, length in writes for key in keys]
+        found = iter(self._find([(key, item) for _, key, data, _ in apart for item in data or ()]))
+        located: list[_Write] = []
+        for operation, key, data, length in apart:
             there = {entry.member: None for _ in data or () for entry in next(found)}
             if operation == 'add':
                 given = {binary(member) for member in data.values()}
                 there = {member: None for member in there if binary(member) not in given}
-                located.append(('add', key, data, length))
+                located.append(('add', [key], data, length))
             if there or operation == 'trim':
-                located.append((operation if operation == 'trim' else 'remove', key, there, length))
+                located.append((operation if operation == 'trim' else 'remove', [key], there, length))
         return located
 
     def score(self, activity_id: Any) -> str:
@@ -507,6 +519,19 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if isinstance(reply, (bytes, str)):
             raise error_reply(binary(reply).decode('utf-8', 'replace'), self.redis_server, key)
         return reply
+
+
+def _fan_out(
+    operation: str,
+    keys: Sequence[str],
+    length: int | None,
+    step: int,
+    values: Sequence[Any],
+    marks: Sequence[str] = (),
+) -> Command:
+    """What writes the same to many timelines; see the script."""
+    arguments = (operation, -1 if length is None else length, step, len(marks), *values)
+    return scripts.FAN_OUT.call((*keys, *marks), arguments)
 
 
 def _as_stored(number: int, score: Any) -> int:
