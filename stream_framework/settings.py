@@ -161,11 +161,7 @@ class _Settings(types.ModuleType):
     """This module, with the settings among its attributes."""
 
     def __getattr__(self, name: str) -> Any:
-        found = _configured.get(name, _missing)
-        if found is not _missing:
-            return found
-        if name in NAMES:
-            return _look_up(name)
+        # Runs only for what isn't there.
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}; the settings are {", ".join(NAMES)}')
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -184,5 +180,14 @@ class _Settings(types.ModuleType):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *NAMES]
 
+
+def _value(name: str, module: Any) -> Any:
+    found = _configured.get(name, _missing)
+    return _look_up(name) if found is _missing else found
+
+
+# Properties are found faster than by a __getattr__, and some settings are read with every page and every chunk.
+for _name in NAMES:
+    setattr(_Settings, _name, property(functools.partial(_value, _name)))
 
 sys.modules[__name__].__class__ = _Settings
