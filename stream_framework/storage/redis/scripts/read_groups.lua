@@ -4,21 +4,33 @@
 -- ARGV[2]  what entries start with whose group can be told; others are returned as well
 -- ARGV     then that start and the group's name, for each group
 -- Returns  an array: for each timeline member, score, member, score, ... newest first, or the server's error as a string.
-local last, start = tonumber(ARGV[1]) - 1, ARGV[2]
-local wanted = {}
+-- Numbers as text, since the server would make each into text again.
+local last, start = tostring(tonumber(ARGV[1]) - 1), ARGV[2]
+local find, sub, call, pcall = string.find, string.sub, redis.call, redis.pcall
+-- What an entry starts with up to its group's name -> whether it is returned. The same groups are in many feeds.
+local returned = {}
 for i = 3, #ARGV do
-  wanted[ARGV[i]] = true
+  returned[ARGV[i]] = true
 end
 
 local result = {}
 for i, key in ipairs(KEYS) do
-  local members = redis.pcall('ZREVRANGE', key, 0, last)
+  local members = pcall('ZREVRANGE', key, '0', last)
   local found = {}
   for _, member in ipairs(members) do
-    local stop = string.find(member, ';;', 1, true)
-    if not stop or wanted[string.sub(member, 1, stop - 1)] or string.sub(member, 1, #start) ~= start then
+    local stop = find(member, ';;', 1, true)
+    local wanted = true
+    if stop then
+      local head = sub(member, 1, stop - 1)
+      wanted = returned[head]
+      if wanted == nil then
+        wanted = sub(head, 1, #start) ~= start
+        returned[head] = wanted
+      end
+    end
+    if wanted then
       found[#found + 1] = member
-      found[#found + 1] = redis.call('ZSCORE', key, member)
+      found[#found + 1] = call('ZSCORE', key, member)
     end
   end
   result[i] = members.err or found
