@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -45,15 +47,22 @@ class Stage:
 
     :param broker: ``LocalRedis`` or ``LocalRabbitMQ``, running
     :param options: of the broker's transport
+    :param values: settings of a storage that runs already, instead of a Redis server of its own
     """
 
-    def __init__(self, broker: Any, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, broker: Any, options: dict[str, Any] | None = None, values: dict[str, Any] | None = None
+    ) -> None:
         self.broker = broker
         self.options = options or {}
-        self.folder = tempfile.TemporaryDirectory(prefix='stream-framework-storage-')
-        # What it has acknowledged it has on disk.
-        self.storage = LocalRedis(appendonly='yes', appendfsync='always', dir=self.folder.name)
         self.workers: list[Worker] = []
+        self.storage: LocalRedis | None = None
+        if values is None:
+            self.folder = tempfile.TemporaryDirectory(prefix='stream-framework-storage-')
+            # What it has acknowledged it has on disk.
+            self.storage = LocalRedis(appendonly='yes', appendfsync='always', dir=self.folder.name)
+            values = {'STREAM_REDIS_CONFIG': {'default': self.storage.config}}
+        self.values = values
 
     @property
     def url(self) -> str:
@@ -68,7 +77,8 @@ class Stage:
         environment = {
             'CELERY_BROKER_URL': self.url,
             'WORKER_CONFIG': json.dumps(config),
-            'STREAM_REDIS_URL': f'redis://{self.storage.host}:{self.storage.port}/0',
+            'STREAM_SETTINGS': json.dumps(self.values),
+            **{name: os.environ[name] for name in ('FEEDS_BACKEND', 'FEEDS_RUN') if name in os.environ},
         }
         self.workers = [
             Worker('tests.workers.plain', environment, 'prefork', arguments=('-n', 'prefork@%h')),
@@ -79,8 +89,9 @@ class Stage:
         """End everything but the broker."""
         for worker in self.workers:
             worker.stop()
-        self.storage.stop()
-        self.folder.cleanup()
+        if self.storage is not None:
+            self.storage.stop()
+            self.folder.cleanup()
 
     # What goes wrong.
 
@@ -103,6 +114,7 @@ class Stage:
 
     def storage_away(self) -> None:
         """For ten seconds."""
+        assert self.storage is not None
         self.storage.stop()
         time.sleep(10)
         self.storage.start()
@@ -124,8 +136,8 @@ def play(stage: Stage, seed: int, kills: int = 3, event: Callable[[], None] | No
     feeds.GRAPH.update(graph)
     manager = feeds.LedgerManager()
     added, removed, steps = _script(chance, manager, graph)
-    before = settings.STREAM_REDIS_CONFIG
-    settings.configure(STREAM_REDIS_CONFIG={'default': stage.storage.config})
+    before = {name: getattr(settings, name) for name in stage.values}
+    settings.configure(**stage.values)
     stage.open()
     started = time.monotonic()
     try:
@@ -150,7 +162,7 @@ def play(stage: Stage, seed: int, kills: int = 3, event: Callable[[], None] | No
         raise
     finally:
         feeds.GRAPH.clear()
-        settings.configure(STREAM_REDIS_CONFIG=before)
+        settings.configure(**before)
     return {
         'seed': seed,
         'publishing': round(published - started, 1),
@@ -289,3 +301,22 @@ def _compare(manager: Any, graph: dict[int, list[int]], left: list[Activity]) ->
 
 def _ids(activities: Any) -> list[int]:
     return [activity.serialization_id for activity in activities]
+
+
+def main(values: str, seed: str) -> None:
+    """A round on a storage that runs already, in a process of its own: its feeds are on that backend."""
+    with LocalRedis() as broker:
+        stage = Stage(broker, values=json.loads(values))
+        settings.configure(**stage.values)
+        if 'STREAM_CASSANDRA_HOSTS' in stage.values:
+            from stream_framework.storage.cassandra import schema
+
+            schema.sync(feeds.LedgerManager)
+        try:
+            print(play(stage, int(seed)))
+        finally:
+            stage.close()
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -14,6 +14,8 @@ from stream_framework.feeds.base import UserBaseFeed
 #: Author -> followers. In a worker: what the environment says.
 GRAPH: dict[int, list[int]] = {int(author): ids for author, ids in json.loads(os.environ.get('GRAPH', '{}')).items()}
 
+# Keeps the keys of this run apart from whatever else a shared server holds.
+_run = os.environ.get('FEEDS_RUN', 'workers')
 _backend = os.environ.get('FEEDS_BACKEND', 'redis')
 _prefix = {'redis': 'Redis', 'cassandra': 'Cassandra'}[_backend]
 
@@ -28,25 +30,25 @@ class ByObject(RecentRankMixin, BaseAggregator):
 
 
 class NewsFeed(_base('', 'Feed')):
-    key_format = 'workers:flat:%(user_id)s'
+    key_format = _run + ':flat:%(user_id)s'
     max_length = 10_000
     trim_chance = 0
 
 
 class UserFeed(UserBaseFeed, _base('', 'Feed')):
-    key_format = 'workers:user:%(user_id)s'
+    key_format = _run + ':user:%(user_id)s'
     trim_chance = 0
 
 
 class GroupedFeed(_base('aggregated_feed.', 'AggregatedFeed')):
-    key_format = 'workers:grouped:%(user_id)s'
+    key_format = _run + ':grouped:%(user_id)s'
     aggregator_class = ByObject
     trim_chance = 0
 
 
 class Notifications(_base('notification_feed.', 'NotificationFeed')):
-    key_format = 'workers:notifications:%(user_id)s'
-    markers_key_format = 'workers:notifications:%(user_id)s'
+    key_format = _run + ':notifications:%(user_id)s'
+    markers_key_format = _run + ':notifications:%(user_id)s'
     aggregator_class = ByObject
     trim_chance = 0
 

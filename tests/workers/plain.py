@@ -7,5 +7,8 @@ import os
 
 from celery import Celery
 
+from stream_framework import settings
+
+settings.configure(**json.loads(os.environ.get('STREAM_SETTINGS', '{}')))
 app = Celery('plain', include=['stream_framework.tasks'])
 app.conf.update(json.loads(os.environ.get('WORKER_CONFIG', '{}')))
