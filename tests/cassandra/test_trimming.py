@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import re
 from typing import Any
 
 import pytest
 
 from stream_framework.activity import Activity
+from stream_framework.feed_managers.base import add_operation
 from stream_framework.verbs import Love
 from tests.cassandra.support import KINDS, made, new_key_format, requests, sessions
 from tests.cassandra.support import feed_class as feed_class_of
@@ -28,6 +31,27 @@ def tombstones(one: Any, feed: Any, limit: int) -> int:
     counts = [int(match[1]) for match in found if match]
     assert counts
     return max(counts)
+
+
+@pytest.mark.parametrize('by_manager', [True, False])
+def test_chance_decides_for_each_feed_of_a_fan_out(one: Any, monkeypatch: pytest.MonkeyPatch, by_manager: bool) -> None:
+    feed_class = made(one, 'flat', trim_chance=0.5, max_length=3)[0]
+    users = range(30)
+    with feed_class.get_timeline_batch_interface() as batch:
+        for user_id in users:
+            feed_class(user_id).add_many(acts(8), batch_interface=batch, trim=False)
+    drawn = itertools.cycle([0.2, 0.7, 0.9])
+    monkeypatch.setattr(random, 'random', lambda: next(drawn))
+    if by_manager:
+        manager = one.manager_class()()
+        manager.fanout(users, feed_class, add_operation, {'activities': acts(1, first=8), 'trim': True})
+    else:
+        added = acts(1, first=8)
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in users:
+                feed_class(user_id).add_many(added, batch_interface=batch)
+    assert [feed_class(user_id).count() for user_id in users] == [3, 9, 9] * 10
+    assert ids(feed_class(27)[:]) == ids(acts(3, first=6))[::-1]
 
 
 def test_a_long_feed(one: Any, feed: Any) -> None:
