@@ -493,8 +493,11 @@ class BaseBatch:
         for call in self._after:
             call()
         if self._marks_wanted is not None and self.marks is None:
-            storage, names = self._marks_wanted
-            self.marks = storage.get_marks(names)
+            self.marks = self.read_marks(*self._marks_wanted)
+
+    def read_marks(self, storage: BaseActivityStorage, names: Sequence[str]) -> list[str | None]:
+        """Read marks, when everything that they are about has been written."""
+        return storage.get_marks(names)
 
     def clear(self) -> None:
         """Forget what was queued."""

@@ -77,6 +77,24 @@ def test_fan_out_with_trimming(one: Any) -> None:
         assert ids(feed_class(user_id)[:]) == ids(acts(5, first=4))[::-1]
 
 
+def test_a_fan_out_trims_while_it_reads_the_marks(one: Any, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stream_framework.storage.cassandra import marks
+
+    feed_class, _ = made(one, 'flat', trim_chance=1, max_length=5)
+    manager.user_feed_class.get_activity_storage().set_marks(['another'], 'removed', 60)
+    run, waves = marks.run, []
+    monkeypatch.setattr(marks, 'run', lambda statements: waves.append(list(statements)) or run(waves[-1]))
+    manager.fanout(range(10), feed_class, add_operation, {'activities': acts(8), 'trim': True})
+    [beside] = waves
+    assert len(beside) == 11, 'ten deletions, and the marks'
+    assert [feed_class(user_id).count() for user_id in range(10)] == [5] * 10
+    # Where something is to be told of each write, it is told when the feed is as long as it should be.
+    counted = []
+    monkeypatch.setattr(feed_class, 'on_update_feed', lambda feed, new, deleted: counted.append(feed.count()))
+    manager.fanout(range(10), feed_class, add_operation, {'activities': acts(8, first=8), 'trim': True})
+    assert counted == [5] * 10
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_fan_out_to_groups(one: Any, kind: str) -> None:
     feed_class, _ = made(one, kind)

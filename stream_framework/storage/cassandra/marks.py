@@ -59,29 +59,33 @@ def set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> N
         _write(later, value, ttl)
 
 
-def get_marks(names: Sequence[str]) -> list[str | None]:
-    """The values of marks, in order; ``None`` for what was never set or has expired. One wave."""
+def get_marks(names: Sequence[str], beside: Sequence[Any] = ()) -> list[str | None]:
+    """The values of marks, in order; ``None`` for what was never set or has expired. One wave.
+
+    :param beside: statements that are sent in the same wave, whose results nobody needs
+    """
     connection.get_session()
-    found = _read(list(dict.fromkeys(names)))
+    found = _read(list(dict.fromkeys(names)), beside)
     return [found[name][0] if name in found else None for name in names]
 
 
-def _read(names: Sequence[str]) -> dict[str, tuple[str, int]]:
+def _read(names: Sequence[str], beside: Sequence[Any] = ()) -> dict[str, tuple[str, int]]:
     """Name -> value, and when it was written in microseconds; nothing if there is no table yet."""
     query = f'SELECT name, value, WRITETIME(value) AS written FROM {_table()} WHERE name IN ?'
     try:
         prepared = connection.prepare(query)
         keys = {name.encode('utf-8', 'replace'): name for name in names}
-        statements = []
+        statements = list(beside)
         for group in by_replicas(settings.STREAM_DEFAULT_KEYSPACE, keys):
             for part in iter_parts(group, MARKS_PER_QUERY):
                 statement = OfSeveralFeeds(prepared).bind(([keys[key] for key in part],))
                 statement.route = part[0]
                 statement.consistency_level = _quorum()
                 statements.append(statement)
-        rows = [row for rows in run(statements) for row in rows]
+        rows = [row for rows in run(statements)[len(beside) :] for row in rows]
     except StorageError as error:
         if _is_missing(error):
+            run(beside)
             return {}
         raise
     return {row['name']: (row['value'], row['written']) for row in rows if row['value'] is not None}

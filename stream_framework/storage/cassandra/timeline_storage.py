@@ -12,7 +12,8 @@ from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
 from stream_framework.storage.base import BaseBatch, Change, Pairs, Write, methods, uses
-from stream_framework.storage.cassandra import connection, models, tables
+from stream_framework.storage.cassandra import connection, marks, models, tables
+from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage
 from stream_framework.storage.cassandra.statements import batched, run
@@ -38,16 +39,39 @@ _DELETE_BYTES = 64
 class Batch(BaseBatch):
     """Queued writes, sent in waves of concurrent batches."""
 
+    def __init__(self, storage: Any) -> None:
+        super().__init__(storage)
+        # What trims, in the same wave as the marks are read.
+        self._cuts: list[Any] = []
+
     def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
+        # Nothing but reading marks comes after this: what is to be trimmed need not be gone before.
+        marks_follow = self._marks_wanted is not None and not self._updates and not self._after
+        self._cuts = []
         for of_run in self.runs(writes):
             storage: Any = of_run[0][0]
+            self._send_cuts()
             if uses(storage, _WRITES):
-                storage.write_many(
-                    [(operation, key, data, length) for _, operation, keys, data, length in of_run for key in keys]
+                self._cuts = storage.write_many(
+                    [(operation, key, data, length) for _, operation, keys, data, length in of_run for key in keys],
+                    returns_cuts=marks_follow,
                 )
             else:
                 super().send_writes(of_run)
+
+    def read_marks(self, storage: Any, names: Sequence[str]) -> list[str | None]:
+        """Read marks, and trim in the same wave."""
+        if self._cuts and type(storage).get_marks is CassandraActivityStorage.get_marks:
+            cuts, self._cuts = self._cuts, []
+            return marks.get_marks(names, cuts)
+        self._send_cuts()
+        return super().read_marks(storage, names)
+
+    def _send_cuts(self) -> None:
+        if self._cuts:
+            cuts, self._cuts = self._cuts, []
+            run(cuts)
 
     def _serialized(self, storage: Any, activities: Any) -> Any:
         # As in the base class; but what is serialized is of a model, too: the same is another row in another table.
@@ -157,13 +181,19 @@ class CassandraTimelineStorage(GroupStorage):
         """One query for the id to cut at, one range deletion of exactly what is older."""
         self.write_many([('trim', key, None, length)])
 
-    def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]]) -> None:
+    def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]], returns_cuts: bool = False) -> list[Any]:
         """Write to many timelines: one wave, and one more where something is to be trimmed.
 
         :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
+        :param returns_cuts: whether what trims in the end is left to the caller
+        :returns: the statements that are left
         """
         table = self.table
+        cuts: list[Any] = []
+        works: dict[str, _Work] = {}
         for works in self._phases(writes):
+            run(cuts)
+            cuts = []
             if self.holds_groups:
                 self._locate_bare(table, works)
                 if self.guards(table) or table.is_legacy:
@@ -179,7 +209,11 @@ class CassandraTimelineStorage(GroupStorage):
                         ]
                     )
                     continue
-            self._write(table, works)
+            cuts = self._write(table, works)
+        if cuts and not returns_cuts:
+            run(cuts, next(iter(works)) if len(works) == 1 else None)
+            cuts = []
+        return cuts
 
     def _phases(self, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterator[dict[str, _Work]]:
         """Writes, each feed's as one; whatever comes after a feed is trimmed is a phase of its own."""
@@ -209,12 +243,12 @@ class CassandraTimelineStorage(GroupStorage):
                 if is_bare(item):
                     work.gone.update(dict.fromkeys(self._stored_as(table, key, item)))
 
-    def _write(self, table: Table, works: dict[str, _Work]) -> None:
+    def _write(self, table: Table, works: dict[str, _Work]) -> list[Any]:
+        """Write; returns what trims, which is to be sent then."""
         trimmed = [(key, work) for key, work in works.items() if work.length is not None]
         only = next(iter(works)) if len(works) == 1 else None
         results = run(self._statements(table, works, trimmed), only)
-        if trimmed:
-            self._cut(table, trimmed, results[len(results) - len(trimmed) :], only)
+        return self._deletions(table, trimmed, results[len(results) - len(trimmed) :], only) if trimmed else []
 
     def _statements(self, table: Table, works: dict[str, _Work], trimmed: Sequence[tuple[str, _Work]]) -> Iterator[Any]:
         """The writes, then for each feed to trim what tells where to cut; all can be under way together."""
@@ -245,7 +279,9 @@ class CassandraTimelineStorage(GroupStorage):
             return table.statement(_COUNT, key)
         return table.statement(_NEWEST_IDS, key, length + len(work.gone) + 1)
 
-    def _cut(self, table: Table, trimmed: Sequence[tuple[str, _Work]], found: Sequence[Any], only: Any) -> None:
+    def _deletions(
+        self, table: Table, trimmed: Sequence[tuple[str, _Work]], found: Sequence[Any], only: Any
+    ) -> list[Any]:
         long = [
             table.statement(_NEWEST_IDS, key, (work.length or 0) + len(work.gone) + 1)
             for (key, work), rows in zip(trimmed, found, strict=True)
@@ -262,7 +298,7 @@ class CassandraTimelineStorage(GroupStorage):
             there = sorted(found_ids.difference(map(ids.normalize_id, work.gone)), reverse=True)
             if len(there) > (work.length or 0):
                 cuts.append(table.statement(_DELETE_OLDER, key, there[(work.length or 0) - 1]))
-        run(cuts, only)
+        return cuts
 
     def get_slice(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
