@@ -18,7 +18,8 @@ def manage(*arguments: str, **environment: Any) -> str:
     done = subprocess.run(
         [sys.executable, '-W', 'error::ResourceWarning', 'manage.py', *arguments],
         cwd=PROJECT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), **environment},
+        # No command here leaves a database behind.
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'PINBOARD_DATABASE': ':memory:', **environment},
         capture_output=True,
         text=True,
         timeout=120,
@@ -46,4 +47,4 @@ def test_seeding_is_for_an_empty_site(tmp_path: Any) -> None:
     with pytest.raises(AssertionError, match='there are people already'):
         manage('seed', PINBOARD_DATABASE=database)
     with pytest.raises(AssertionError, match='is no time with a zone'):
-        manage('seed', '--end', 'yesterday', PINBOARD_DATABASE=':memory:')
+        manage('seed', '--end', 'yesterday')
