@@ -19,7 +19,9 @@ author = 'Stream Framework contributors'
 copyright = '2026, Stream Framework contributors'
 version = release = __version__
 
-extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode']
+# The change log is written in Markdown, as it is read where the code is.
+extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'myst_parser']
+source_suffix = {'.rst': 'restructuredtext'}
 exclude_patterns = ['_build']
 html_theme = 'alabaster'
 html_theme_options = {

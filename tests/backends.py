@@ -6,10 +6,13 @@ classes are at module level, since task messages name them by path.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import itertools
 import os
 import pathlib
+import shutil
+import tempfile
 import types
 import uuid
 from collections.abc import Iterator
@@ -229,9 +232,33 @@ class Cassandra(Backend):
         return self.flat().get_timeline_storage()
 
 
+class Sqlite(Backend):
+    """The backend that the documentation shows how to write."""
+
+    name = 'sqlite'
+    activity_storage_path = 'examples.sqlite_feeds:SqliteActivityStorage'
+    timeline_storage_path = 'examples.sqlite_feeds:SqliteTimelineStorage'
+    lists_storage_path = 'examples.sqlite_feeds:SqliteListsStorage'
+    feed_path = 'examples.sqlite_feeds:SqliteFeed'
+    aggregated_feed_path = 'examples.sqlite_feeds:SqliteAggregatedFeed'
+    notification_feed_path = 'examples.sqlite_feeds:SqliteNotificationFeed'
+
+    def start(self) -> None:
+        if 'SQLITE_FEEDS' not in os.environ:
+            folder = tempfile.mkdtemp()
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            os.environ['SQLITE_FEEDS'] = os.path.join(folder, 'feeds.sqlite3')
+
+    def reset(self) -> None:
+        connected = importlib.import_module('examples.sqlite_feeds').connection()
+        for table in ('activities', 'entries', 'items', 'marks'):
+            connected.execute(f'DELETE FROM {table}')
+
+
 #: One line for each backend.
 BACKENDS: list[type[Backend]] = [
     Memory,
+    Sqlite,
     Redis,
     RedisCluster,
     Cassandra,
