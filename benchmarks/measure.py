@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -175,6 +176,8 @@ class Report:
         unit: str,
         more: dict[str, Any],
     ) -> None:
+        # One who waits sees how far it is.
+        print(f'{self.part}: {_named(work, more.get("axis"), more.get("at"))}', file=sys.stderr, flush=True)
         ours = None
         for name, taken in seconds.items():
             values = [convert(value) for value in (statistics.median(taken), *percentiles(taken, 0.9, 0.99))]
@@ -190,7 +193,7 @@ class Report:
         lines = [('work', 'contender', 'median', 'p90', 'p99', 'unit', 'library : contender')]
         last = None
         for row in self.rows:
-            work = row.work if row.axis is None else f'{row.work}, {row.axis} = {row.at:,}'
+            work = _named(row.work, row.axis, row.at)
             ratio = '' if row.ratio is None else f'{row.ratio:.2f}'
             numbers = [number(row.median)]
             numbers += ['', ''] if row.samples == 1 else [number(row.p90), number(row.p99)]
@@ -238,6 +241,10 @@ def number(value: float) -> str:
     if value >= 100:
         return f'{value:,.0f}'
     return f'{value:.1f}' if value >= 10 else f'{value:.3f}'
+
+
+def _named(work: str, axis: str | None, at: int | None) -> str:
+    return work if axis is None else f'{work}, {axis} = {at:,}'
 
 
 def _rotated(items: Any, number: int) -> Any:
