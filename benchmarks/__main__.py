@@ -123,6 +123,14 @@ def _cassandra_scale(report: Report, options: argparse.Namespace, versions: dict
     _on_cassandra(CassandraSeries, report, options, versions)
 
 
+def _cassandra_disk(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    if options.address:
+        raise LookupError('this ends the node that it fills: it starts one of its own, and takes no --address')
+    from benchmarks.disk import DiskBenchmark
+
+    DiskBenchmark(report, options.scale).run()
+
+
 @contextlib.contextmanager
 def _on_redis(kind: Any, report: Report, options: argparse.Namespace, versions: dict[str, str]) -> Any:
     with servers.redis_server(options.address) as server:
@@ -152,6 +160,7 @@ PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] =
     'celery': _celery,
     'cassandra': _cassandra,
     'cassandra-scale': _cassandra_scale,
+    'cassandra-disk': _cassandra_disk,
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 #: What is drawn of the rows that belong to a series: file, title, label of the values, whether a row is in it.
 _CURVES: tuple[tuple[str, str, str, Callable[[dict[str, Any]], bool]], ...] = (
-    ('throughput.svg', 'Throughput', 'per second', lambda row: row['unit'].endswith('/s')),
-    ('latency.svg', 'Time', 'milliseconds', lambda row: row['unit'] == 'ms'),
+    ('throughput.svg', 'Throughput', 'writes per second', lambda row: row['unit'].endswith('/s')),
+    ('latency.svg', 'Time', 'milliseconds, median', lambda row: row['unit'] == 'ms'),
     ('memory.svg', 'Memory', 'bytes', lambda row: row['unit'] == 'bytes'),
 )
 
@@ -45,13 +45,20 @@ def _curves(pyplot: Any, rows: list[dict[str, Any]], title: str, label: str) -> 
         lines: dict[str, list[tuple[float, float]]] = {}
         for row in rows:
             if row['axis'] == axis:
-                name = f'{row["part"]}: {row["work"]}, {row["contender"]}'
+                name = f'{row["part"].partition("-")[0].title()}: {row["work"]}, {row["contender"]}'
                 lines.setdefault(name, []).append((row['at'], row['median']))
         for name, points in lines.items():
-            panel.plot(*zip(*sorted(points), strict=True), label=name, marker='o', markersize=3)
-        panel.set(xscale='log', yscale='log', xlabel=axis, ylabel=label, title=f'{title} by {axis}')
+            # The library's lines are drawn through, those of others are not.
+            style = '-' if name.endswith(', library') else '--'
+            panel.plot(*zip(*sorted(points), strict=True), style, label=name, marker='o', markersize=3)
+        panel.set(xscale='log', xlabel=axis, ylabel=label, title=f'{title} by {axis}')
+        if label == 'bytes':
+            panel.set(yscale='log')
+        else:
+            panel.set_ylim(bottom=0)
+            panel.ticklabel_format(axis='y', style='plain')
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=6)
+        panel.legend(fontsize=6, loc='upper center', bbox_to_anchor=(0.5, -0.18))
     return figure
 
 

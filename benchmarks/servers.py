@@ -49,8 +49,22 @@ def cassandra_settings(address: str | None = None) -> Iterator[dict[str, Any]]:
         return
     from tests.servers import cassandra
 
-    os.environ.setdefault('TEST_CASSANDRA_JVM_ARGS', CASSANDRA_JVM_ARGS)
-    yield cassandra()
+    with cassandra_for_long():
+        found = cassandra()
+    yield found
+
+
+@contextlib.contextmanager
+def cassandra_for_long() -> Iterator[None]:
+    """Nodes that are started now serve fast in the long run, rather than start fast, as those of tests do."""
+    variable = 'TEST_CASSANDRA_JVM_ARGS'
+    given = os.environ.get(variable)
+    os.environ[variable] = CASSANDRA_JVM_ARGS if given is None else given
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[variable]
 
 
 def parts(address: str) -> tuple[str, int]:

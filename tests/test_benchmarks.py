@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pathlib
 import platform
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.measure import Report
 from benchmarks.servers import redis_server
 from tests.backends import server, unavailable
+from tests.servers.processes import has_docker_engine
 
 WORKS = {
     'models': (
@@ -97,6 +99,16 @@ def test_cassandra(part: str, settings_kept: None) -> None:
         measured(part, '--address', f'{config["STREAM_CASSANDRA_HOSTS"][0]}:{port}')
     finally:
         connection.reset()
+
+
+def test_the_disk_of_a_node_of_its_own(settings_kept: None) -> None:
+    pytest.importorskip('cassandra')
+    # Where there is one, another can be started.
+    server('cassandra')
+    if os.environ.get('TEST_CASSANDRA_HOST') or has_docker_engine():
+        pytest.skip('nodes of this machine are not what tests run on here')
+    report = main(['cassandra-disk', '--quick'])
+    assert len(report.rows) == 4 and all(row.median > 0 for row in report.rows)
 
 
 def test_a_replay_without_events_says_what_it_needs() -> None:
