@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     parser.add_argument('--only', nargs='*', default=(), metavar='TEXT', help='only works that have this in their name')
     parser.add_argument('--no-pin', action='store_true', help='leave the processes to all cores')
     parser.add_argument('--events', metavar='FILE', help='lines ACTOR TARGET UNIXTIME, which part "replay" replays')
-    parser.add_argument('--output', metavar='FOLDER', help='write results.json there, and draw plots of it')
+    parser.add_argument('--output', metavar='FOLDER', help='write results.json, tables and plots there')
     options = parser.parse_args(arguments)
     options.runs = options.runs or (1 if options.quick else 5)
     options.scale = options.scale or (0.002 if options.quick else 1.0)
@@ -54,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> Report:
         folder = pathlib.Path(options.output)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'results.json').write_text(json.dumps(found, indent=1) + '\n')
-        from benchmarks import plots
+        from benchmarks import plots, tables
 
+        tables.write(found, folder)
         plots.draw(found, folder)
     return report
 

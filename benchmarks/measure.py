@@ -177,7 +177,7 @@ class Report:
         more: dict[str, Any],
     ) -> None:
         # One who waits sees how far it is.
-        print(f'{self.part}: {_named(work, more.get("axis"), more.get("at"))}', file=sys.stderr, flush=True)
+        print(f'{self.part}: {named(work, more.get("axis"), more.get("at"))}', file=sys.stderr, flush=True)
         ours = None
         for name, taken in seconds.items():
             values = [convert(value) for value in (statistics.median(taken), *percentiles(taken, 0.9, 0.99))]
@@ -193,7 +193,7 @@ class Report:
         lines = [('work', 'contender', 'median', 'p90', 'p99', 'unit', 'library : contender')]
         last = None
         for row in self.rows:
-            work = _named(row.work, row.axis, row.at)
+            work = named(row.work, row.axis, row.at)
             ratio = '' if row.ratio is None else f'{row.ratio:.2f}'
             numbers = [number(row.median)]
             numbers += ['', ''] if row.samples == 1 else [number(row.p90), number(row.p99)]
@@ -243,7 +243,8 @@ def number(value: float) -> str:
     return f'{value:.1f}' if value >= 10 else f'{value:.3f}'
 
 
-def _named(work: str, axis: str | None, at: int | None) -> str:
+def named(work: str, axis: str | None, at: int | None) -> str:
+    """A work by its name and, in a series, by where it is in it."""
     return work if axis is None else f'{work}, {axis} = {at:,}'
 
 

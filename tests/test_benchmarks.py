@@ -137,6 +137,9 @@ def test_what_is_written_names_no_machine(tmp_path: pathlib.Path, capsys: pytest
     assert found['machine']['cpu'] and found['machine']['python'].endswith(platform.python_version())
     assert [row['contender'] for row in found['rows']] == ['library', 'plain class']
     assert platform.node() not in text and str(tmp_path) not in text
+    assert (
+        (tmp_path / 'models.csv').read_text().startswith('Work,By,Median,p90,p99,Unit,Ratio,1.4.0\nserialization_id,')
+    )
     assert (tmp_path / 'ratios.svg').stat().st_size < 100_000
 
 
