@@ -1,7 +1,6 @@
 """Models, serializers and task messages, in memory: beside the plainest Python that does the same without checks.
 
-No value comes twice within a run, so that what the library remembers of values it has met doesn't help; the rows that
-say "again" show by how much it does.
+No value comes twice within a run: what anything remembers of values that it has met doesn't help.
 """
 
 from __future__ import annotations
@@ -92,12 +91,6 @@ class ModelsBenchmark(works.Benchmark):
             self.compare(f'write {name}', ('library', serializer.dumps, kept), ('plain', by_hand.dumps, kept))
             stored = [serializer.dumps(activity) for activity in kept]
             self.compare(f'read {name}', ('library', serializer.loads, stored), ('plain', by_hand.loads, stored))
-        again = stored[:1] * len(stored)
-        self.compare(
-            'read activity, small context, again',
-            ('library', serializer.loads, again),
-            ('plain', by_hand.loads, again),
-        )
 
     def groups(self) -> None:
         for name, group_class, serializer_class, by_hand in (

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import os
 import pathlib
 import re
@@ -240,3 +241,21 @@ def test_blocks_are_found(tmp_path: pathlib.Path) -> None:
     page.write_text('.. run\n\n.. code-block:: console\n\n   $ echo a\n   a\n   $ true\n')
     [block] = blocks_of(page)
     assert list(commands_of(block)) == [('echo a', 'a'), ('true', '')]
+
+
+def test_capacities_are_planned_with_what_was_measured() -> None:
+    text = (ROOT / 'docs' / 'performance.rst').read_text()
+    planned = {name: int(value) for name, value in re.findall(r'^>>> ([A-Z_]+) = ([0-9_]+)', text, re.MULTILINE)}
+    found = json.loads((ROOT / 'benchmarks' / 'results' / 'results.json').read_text())
+    measured = {(row['part'], row['work']): row['median'] for row in found['rows'] if row['contender'] == 'library'}
+
+    def of(part: str, work: str) -> float:
+        [value] = [value for (where, name), value in measured.items() if where == part and re.fullmatch(work, name)]
+        return value
+
+    # Bytes are rounded up, rates down.
+    assert planned['ENTRY_REDIS'] >= of('redis', 'memory of a flat feed of 100, after .*') / 100
+    assert planned['ACTIVITY_REDIS'] >= of('redis', 'memory of an activity with a small context')
+    assert planned['ENTRY_CASSANDRA'] >= of('cassandra-disk', 'bytes on disk of an activity with a small context')
+    assert planned['WRITES_OF_A_WORKER'] <= of('celery', 'deliver by two worker processes, chunks of 100') / 2
+    assert planned['WRITES_OF_A_SERVER'] <= of('redis', 'fan-out to .* flat feeds, holding 100, chunks of 100')
