@@ -33,7 +33,9 @@ def draw(found: dict[str, Any], folder: pathlib.Path) -> None:
         rows = [row for row in found['rows'] if 'axis' in row and wanted(row)]
         if rows:
             _save(_curves(pyplot, rows, title, label), folder / name)
-    if rows := [row for row in found['rows'] if 'ratio' in row and 'axis' not in row]:
+    # Ratios of the library to itself, with another setting, are no matter of this plot.
+    others = [row for row in found['rows'] if 'ratio' in row and not row['contender'].startswith(('library', 'with '))]
+    if rows := [row for row in others if 'axis' not in row]:
         _save(_ratios(pyplot, rows), folder / 'ratios.svg')
 
 
@@ -73,6 +75,10 @@ def _ratios(pyplot: Any, rows: list[dict[str, Any]]) -> Any:
     panel.axvline(1, color='black', linewidth=0.8)
     panel.invert_yaxis()
     panel.set(xscale='log', xlabel="speed of the library, in the raw client's", title='Ratios to the raw clients')
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if min(values) / 2 < tick < max(values) * 2]
+    panel.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
+    panel.minorticks_off()
+    panel.margins(y=0.01)
     panel.grid(axis='x', alpha=0.3)
     return figure
 

@@ -101,6 +101,7 @@ def test_cassandra(part: str, settings_kept: None) -> None:
         connection.reset()
 
 
+@pytest.mark.soak
 def test_the_disk_of_a_node_of_its_own(settings_kept: None) -> None:
     pytest.importorskip('cassandra')
     # Where there is one, another can be started.
