@@ -86,7 +86,7 @@ class StreamTask(Task):
         :raises StorageError: if the ledger can't be written; nothing is published then
         """
         eager = bool(self.app.conf.task_always_eager)
-        manager = dict(zip(self.parameters, args or (), strict=False), **(kwargs or {})).get('feed_manager')
+        manager = self._manager(args or (), kwargs or {})
         args, kwargs = self._encode(args, kwargs)
         if not eager:
             # A retry is in the ledger already, and says so.
@@ -113,6 +113,9 @@ class StreamTask(Task):
         """
         lifetime = getattr(manager, 'operation_ttl', ledger.KEPT_FOR)
         return ledger.Entry(self.name, args, kwargs, options or {}, lifetime, task_id)
+
+    def _manager(self, args: Any, kwargs: Any) -> Any:
+        return {**dict(zip(self.parameters, args, strict=False)), **kwargs}.get('feed_manager')
 
     def _ledger_of(self, manager: Any) -> Any:
         # Parts of chains are encoded when they are put together.
@@ -145,8 +148,7 @@ class StreamTask(Task):
                 count_task(self.name, 'rejected')
                 logger.error('%s[%s] is rejected, nothing was run: %s', self.name, request.id, error)
                 raise Reject(error, requeue=False) from error
-            manager = dict(zip(self.parameters, args, strict=False), **kwargs).get('feed_manager')
-            receipt = ledger.Receipt(manager, request)
+            receipt = ledger.Receipt(self._manager(args, kwargs), request)
             if receipt.done:
                 count_task(self.name, 'skipped')
                 logger.info('%s[%s] was published again, and has been done meanwhile', self.name, request.id)

@@ -266,8 +266,8 @@ def test_a_worker_does_not_grow(pool: str, storage: Any, capsys: pytest.CaptureF
                 manager.create_fanout_tasks(range(part // 2), feed_class, add_operation, kwargs)
             wait_for(lambda: not client.llen('celery') + client.hlen('unacked'), 300, 'the tasks')
             taken.append(max(map(_resident, [worker.pid, *worker.children()])))
-    with capsys.disabled():
-        print(f'\n{pool}: KiB after each {part:,} tasks: {taken}')
+            with capsys.disabled():
+                print(f'\n{pool}: {taken[-1]:,} KiB after {part * (number + 1):,} tasks', end='', flush=True)
     assert max(taken[2:]) <= taken[1] * 1.05 + 1024
 
 

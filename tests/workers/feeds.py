@@ -12,7 +12,7 @@ from stream_framework.feed_managers.base import FanoutPriority, Manager
 from stream_framework.feeds.base import UserBaseFeed
 
 #: Author -> followers. In a worker: what the environment says.
-GRAPH: dict[int, list[int]] = {int(author): ids for author, ids in json.loads(os.environ.get('GRAPH', '{}')).items()}
+GRAPH: dict[int, Any] = {int(author): ids for author, ids in json.loads(os.environ.get('GRAPH', '{}')).items()}
 
 # Keeps the keys of this run apart from whatever else a shared server holds.
 _run = os.environ.get('FEEDS_RUN', 'workers')
@@ -76,6 +76,12 @@ class FlatManager(NewsManager):
 
     feed_classes = {'flat': NewsFeed}
     fanout_chunk_size = 1
+
+
+class FlatLedgerManager(FlatManager):
+    """The same, with a ledger."""
+
+    keep_ledger = True
 
 
 class InWorkerManager(LedgerManager):
