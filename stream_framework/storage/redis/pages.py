@@ -43,7 +43,7 @@ _POWERS = frozenset(float(10**exponent) for exponent in range(16, 309))
 _without_scripts: weakref.WeakSet[Any] = weakref.WeakSet()
 
 # What activities are read by, and found by, where an application has no way of its own.
-_READS = methods(RedisActivityStorage, 'get_many', 'get_map', 'get_from_storage', 'metrics')
+_READS = methods(RedisActivityStorage, 'get_many', 'get_map', 'get_from_storage')
 _SHARDS = methods(ActivityCache, 'get_key', 'get_keys')
 
 
@@ -163,6 +163,7 @@ def _hashes(storage: RedisTimelineStorage, activity_storage: Any, client: Any) -
     """The keys of the hashes, where a script may read them; ``None`` where an application has a way of its own, too."""
     if (
         not uses(activity_storage, _READS)
+        or type(activity_storage).metrics is not type(storage).metrics
         or not _on_one_server(storage.redis_server, activity_storage.redis_server)
         or is_cluster(client)
         or client in _without_scripts

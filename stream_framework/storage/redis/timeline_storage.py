@@ -559,4 +559,4 @@ def _score_text(score: Any) -> str:
 
 # What an application's subclass may do in its own way: a batch then asks it for each timeline, a page takes two trips.
 _WRITES = methods(RedisTimelineStorage, 'add_to_storage', 'remove_from_storage', 'trim_storage')
-_READS = methods(RedisTimelineStorage, 'get_ids', 'get_slice_from_storage', 'load_many', 'metrics')
+_READS = methods(RedisTimelineStorage, 'get_ids', 'get_slice_from_storage', 'load_many')
