@@ -65,7 +65,22 @@ local function grown(key, length, removed, added)
   for _, member in ipairs(removed) do
     new[group_of(member)] = nil
   end
-  for _, member in ipairs(redis.call('ZREVRANGE', key, 0, length - 1)) do
+  local group = next(new)
+  if group == nil then
+    return false
+  end
+  local newest = redis.call('ZREVRANGE', key, '0', tostring(length - 1))
+  if next(new, group) == nil then
+    -- Nearly always there is one, and then no entry has to be taken apart.
+    local head = group .. ';;'
+    for _, member in ipairs(newest) do
+      if string.sub(member, 1, #head) == head or member == group then
+        return true
+      end
+    end
+    return false
+  end
+  for _, member in ipairs(newest) do
     if new[group_of(member)] then
       return true
     end
@@ -93,12 +108,12 @@ local function trim(key, keep)
 end
 
 local function change(key, lists, guard, length, digest, keep, removed, added, max, marks)
-  local kind = redis.pcall('ZCARD', key)
-  if type(kind) == 'table' then
-    return kind.err
+  local count = redis.pcall('ZCARD', key)
+  if type(count) == 'table' then
+    return count.err
   end
   for _, list in ipairs(lists) do
-    kind = redis.pcall('LLEN', list)
+    local kind = redis.pcall('LLEN', list)
     if type(kind) == 'table' then
       return { kind.err, list }
     end
@@ -130,6 +145,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
     if type(reply) == 'table' then
       return reply.err
     end
+    count = count + reply
   end
   for _, list in ipairs(lists) do
     for _, mark in ipairs(marks) do
@@ -147,11 +163,11 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
   end
   for _, member in ipairs(removed) do
     if not new[member] then
-      redis.call('ZREM', key, member)
+      count = count - redis.call('ZREM', key, member)
     end
   end
   local result = same and 5 or 1
-  if keep > 0 and redis.call('ZCARD', key) > keep and not trim(key, keep) then
+  if keep > 0 and count > keep and not trim(key, keep) then
     result = result + 2
   end
   return result
