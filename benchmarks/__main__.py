@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> Report:
         parser.error(f'there is no part {", ".join(sorted(unknown))}: choose from {", ".join(PARTS)}')
     if options.address and len(options.parts) != 1:
         parser.error('--address is of one server: name the part that is to use it')
+    if options.output and importlib.util.find_spec('matplotlib') is None:
+        parser.error("--output draws plots with matplotlib, which is missing: pip install '.[bench]'")
     report = Report(options.runs, tuple(options.only))
     machine_found = machine.describe()
     began = time.monotonic()
@@ -95,7 +98,11 @@ def _redis_scale(report: Report, options: argparse.Namespace, versions: dict[str
 
 def _replay(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
     if options.events is None:
-        raise LookupError('give the events by --events FILE, lines ACTOR TARGET UNIXTIME')
+        needed = 'give the events by --events FILE, lines ACTOR TARGET UNIXTIME'
+        if options.parts:
+            raise LookupError(needed)
+        report.note(f'replay is left out: {needed}')
+        return
     from benchmarks.replay import ReplayBenchmark
 
     with _on_redis(ReplayBenchmark, report, options, versions) as benchmark:

@@ -176,6 +176,8 @@ class Report:
         unit: str,
         more: dict[str, Any],
     ) -> None:
+        if not seconds:
+            return
         # One who waits sees how far it is.
         print(f'{self.part}: {named(work, more.get("axis"), more.get("at"))}', file=sys.stderr, flush=True)
         ours = None

@@ -18,12 +18,9 @@ def draw(found: dict[str, Any], folder: pathlib.Path) -> None:
     """Draw the plots that there is data for.
 
     :param found: what ``results.json`` holds
-    :raises SystemExit: without matplotlib
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise SystemExit("matplotlib is missing: pip install '.[bench]'") from error
+    import matplotlib
+
     matplotlib.use('svg')
     # Text as text, and the same file for the same numbers.
     matplotlib.rcParams.update({'svg.fonttype': 'none', 'svg.hashsalt': 'benchmarks', 'font.size': 8})
