@@ -24,10 +24,11 @@ extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'myst_parser']
 source_suffix = {'.rst': 'restructuredtext'}
 exclude_patterns = ['_build']
 html_theme = 'alabaster'
+html_static_path = ['_static']
 html_theme_options = {
     'description': 'News feeds, activity streams and notifications',
     'fixed_sidebar': True,
-    'page_width': '1040px',
+    'page_width': '1140px',
 }
 html_sidebars = {'**': ['about.html', 'searchfield.html', 'navigation.html']}
 

@@ -4,7 +4,7 @@ How a page in ``docs/`` is run, in a folder and a process of its own:
 
 - Examples with ``>>>`` are doctests, of one namespace for each page, those in comments included.
 - ``.. needs: redis`` (or ``cassandra``) anywhere on the page starts a server, and names it in the environment.
-- The comment ``.. file: myapp/feeds.py`` above a code block makes that file of it; the page's examples may import it.
+- A code block with the caption ``myapp/feeds.py`` makes that file; the page's examples may import it.
 - The comment ``.. run`` above a console block runs its lines that begin with ``$``, before the examples, and compares
   what they print with the lines below them.
 - Every other code block has to say why it isn't run: ``.. not run: it needs a broker``.
@@ -45,7 +45,7 @@ sys.exit(bool(doctest.testfile(sys.argv[1], module_relative=False, optionflags={
 
 
 class Block(NamedTuple):
-    """A code block, and the comments right above it."""
+    """A code block, the comments right above it, and under ``file`` its caption."""
 
     line: int
     language: str
@@ -59,7 +59,7 @@ def blocks_of(page: pathlib.Path) -> Iterator[Block]:
     notes: dict[str, str] = {}
     paragraph = False
     for number, line in enumerate(lines):
-        note = re.fullmatch(r' *\.\. (file|run|not run)(?:: (.+))?', line)
+        note = re.fullmatch(r' *\.\. (run|not run)(?:: (.+))?', line)
         if note:
             notes[note[1]] = note[2] or ''
             continue
@@ -74,6 +74,10 @@ def blocks_of(page: pathlib.Path) -> Iterator[Block]:
                     break
                 body.append(following)
             text = textwrap.dedent('\n'.join(body)).strip('\n') + '\n'
+            options = re.match(r'(:\w+:.*\n)*', text)[0] if found else ''  # type: ignore[index]
+            text = text[len(options) :].strip('\n') + '\n'
+            if caption := re.search(r'^:caption: (\S+)$', options, re.MULTILINE):
+                notes['file'] = caption[1]
             yield Block(number + 1, found[2] if found else 'literal', text, notes)
             notes, paragraph = {}, False
         elif line.strip() and not line.strip().startswith('..'):
@@ -234,10 +238,10 @@ def test_blocks_are_found(tmp_path: pathlib.Path) -> None:
     page = tmp_path / 'page.rst'
     page.write_text(
         'One::\n\n    a\n\nText.\n\n.. other\n\n.. code-block:: console\n\n   $ true\n\n'
-        '- item\n\n  .. file: x.py\n\n  .. code-block:: python\n     :linenos:\n\n     x = 1\n\nEnd.\n'
+        '- item\n\n  .. code-block:: python\n     :caption: x.py\n\n     x = 1\n\nEnd.\n'
     )
     found: list[Any] = [(block.line, block.language, block.notes) for block in blocks_of(page)]
-    assert found == [(1, 'literal', {}), (9, 'console', {}), (17, 'python', {'file': 'x.py'})]
+    assert found == [(1, 'literal', {}), (9, 'console', {}), (15, 'python', {'file': 'x.py'})]
     page.write_text('.. run\n\n.. code-block:: console\n\n   $ echo a\n   a\n   $ true\n')
     [block] = blocks_of(page)
     assert list(commands_of(block)) == [('echo a', 'a'), ('true', '')]
