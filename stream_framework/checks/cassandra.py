@@ -122,7 +122,7 @@ def _replicas(strategy: Any) -> dict[str, int] | None:
 
 
 def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
-    from stream_framework.storage.cassandra import marks, schema
+    from stream_framework.storage.cassandra import ledger, marks, schema
 
     classes = [feed_class for feed_class in feed_classes if schema.is_on_cassandra(feed_class)]
     lines: list[str] = []
@@ -135,13 +135,15 @@ def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
             yield 'warning', f'table {name} has no column {words[4]}, so that it keeps less', remedy
         elif name.endswith(f'{marks.TABLE}"'):
             yield 'warning', f'table {name} is missing; the first removal or unfollow tries to create it', remedy
+        elif name.endswith(f'{ledger.TABLE}"'):
+            yield 'warning', f'table {name} is missing, which managers with keep_ledger need', remedy
         else:
             yield 'error', f'table {name} is missing', remedy
     for line in lines:
         if line.startswith('-- "'):
             yield 'note', line.removeprefix('-- '), ''
     if not statements:
-        yield 'ok', 'all tables are there, with all columns' if classes else 'the table of marks is there', ''
+        yield 'ok', 'all tables are there, with all columns' if classes else 'the tables of marks and of the ledger are there', ''
     if not classes:
         yield 'note', 'no feed classes were named, so that their tables were not looked for', ''
 
