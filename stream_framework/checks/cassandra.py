@@ -136,14 +136,18 @@ def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
         elif name.endswith(f'{marks.TABLE}"'):
             yield 'warning', f'table {name} is missing; the first removal or unfollow tries to create it', remedy
         elif name.endswith(f'{ledger.TABLE}"'):
-            yield 'warning', f'table {name} is missing, which managers with keep_ledger need', remedy
+            yield 'warning', f'table {name} is missing; a manager with keep_ledger tries to create it', remedy
         else:
             yield 'error', f'table {name} is missing', remedy
     for line in lines:
         if line.startswith('-- "'):
             yield 'note', line.removeprefix('-- '), ''
     if not statements:
-        yield 'ok', 'all tables are there, with all columns' if classes else 'the tables of marks and of the ledger are there', ''
+        yield (
+            'ok',
+            'all tables are there, with all columns' if classes else 'the tables of marks and of the ledger are there',
+            '',
+        )
     if not classes:
         yield 'note', 'no feed classes were named, so that their tables were not looked for', ''
 
