@@ -19,8 +19,10 @@ from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-# Nearly all activities: plain ints, a time between 1970 and 5138, no context.
-_PLAIN = re.compile(r'([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,11})\.([0-9]{6}),\Z')
+# Nearly all activities: plain ints, a time between 1970 and 5138, a context of ours or none.
+_PLAIN = re.compile(
+    r'([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,11})\.([0-9]{6}),(\{[ -~]*)?\Z'
+)
 _INT = re.compile(r'-?[0-9]+\Z')
 _UUID = re.compile(r'[0-9a-f]{32}\Z')
 
@@ -126,7 +128,7 @@ class ActivitySerializer(BaseSerializer):
                 activities.append(activity)
                 continue
             # loads(), restored() and stored_under(), written out: calling them takes as long as what they do.
-            actor, _, object_text, target, seconds, microseconds = plain.groups()
+            actor, _, object_text, target, seconds, microseconds, context = plain.groups()
             activity = new(activity_class)
             activity.verb = verb
             activity.time = time = _EPOCH + int(seconds + microseconds) * _MICROSECOND
@@ -136,7 +138,7 @@ class ActivitySerializer(BaseSerializer):
                 activity.target = activity.target_id = target_id = None
             else:
                 activity.target_id = target_id = int(target)
-            activity.extra_context = {}
+            activity.extra_context = {} if context is None else self._load_context(context)
             activity._stored_id = stored_id
             activity._stored_as = (time, actor_id, verb, object_id, target_id)
             activities.append(activity)
