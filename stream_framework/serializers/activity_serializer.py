@@ -20,9 +20,7 @@ from stream_framework.verbs import get_verb_by_id, get_verb_storage
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 # Nearly all activities: plain ints, a time between 1970 and 5138, a context of ours or none.
-_PLAIN = re.compile(
-    r'([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,11})\.([0-9]{6}),(\{[ -~]*)?\Z'
-)
+_PLAIN = re.compile(r'([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,11})\.([0-9]{6}),(\{[ -~]*)?\Z')
 _INT = re.compile(r'-?[0-9]+\Z')
 _UUID = re.compile(r'[0-9a-f]{32}\Z')
 
