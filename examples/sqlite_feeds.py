@@ -262,6 +262,10 @@ class SqliteListsStorage(BaseListsStorage):
         with transaction() as connected:
             connected.executemany('DELETE FROM items WHERE key = ?', [(self.get_key(name),) for name in names])
 
+    def flush_matching(self, *names: str) -> None:
+        with transaction() as connected:
+            connected.executemany('DELETE FROM items WHERE key GLOB ?', [(self.get_key(name),) for name in names])
+
 
 # The feed classes only name what they are made of.
 

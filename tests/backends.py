@@ -46,6 +46,8 @@ class Backend:
     whole_activities = False
     #: Lists are sets of ids in the feed's own partition: no duplicates, the highest ids are kept.
     lists_are_sets = False
+    #: The activity storage has a ledger of what was published and isn't done.
+    keeps_ledger = True
     #: Tests may call ``flush()``: nobody else uses what it empties.
     may_flush = True
 
@@ -242,6 +244,8 @@ class Sqlite(Backend):
     feed_path = 'examples.sqlite_feeds:SqliteFeed'
     aggregated_feed_path = 'examples.sqlite_feeds:SqliteAggregatedFeed'
     notification_feed_path = 'examples.sqlite_feeds:SqliteNotificationFeed'
+
+    keeps_ledger = False
 
     def start(self) -> None:
         if 'SQLITE_FEEDS' not in os.environ:

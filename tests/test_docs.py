@@ -91,7 +91,7 @@ def blocks_of(page: pathlib.Path) -> Iterator[Block]:
 def environment(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[dict[str, str]]:
     """What a page finds in the environment, with the servers that it needs."""
     page = request.getfixturevalue('page')
-    env = {name: value for name, value in os.environ.items() if not name.startswith(('STREAM_', 'DJANGO_'))}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(('STREAM_', 'DJANGO_', 'SQLITE_'))}
     env |= {
         'PATH': f'{pathlib.Path(sys.executable).parent}{os.pathsep}{env.get("PATH", "")}',
         'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}',
