@@ -52,7 +52,7 @@ class ImportsBenchmark:
 
 
 def _seconds(statement: str) -> float:
-    # What is installed is compiled; a clone would be compiled anew each time if Python may not write down what came of it.
+    # What is installed is compiled; a clone would be compiled each time where Python may not keep what came of it.
     env = {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, '-c', statement], check=True, env=env)
