@@ -261,7 +261,7 @@ def test_tls(one: Any, feed: Any, up: Any) -> None:
     context.check_hostname = False
     settings.CASSANDRA_DRIVER_KWARGS = {**kwargs, 'ssl_context': context}
     rows = get_session().execute('SELECT ssl_enabled FROM system_views.clients')
-    assert True in [list(row.values())[0] if isinstance(row, dict) else row[0] for row in rows]
+    assert any(row['ssl_enabled'] if isinstance(row, dict) else row.ssl_enabled for row in rows)
     before = get_session()
     strict = ssl.create_default_context()
     strict.check_hostname = False

@@ -185,6 +185,22 @@ wait $up || wait $up
 """
 
 
+def find_program(find: Callable[[], str | None], package: str, remedy: str) -> str:
+    """The path of a program, whose Debian package is installed if it isn't there.
+
+    :param find: gives the path, or ``None``
+    :param remedy: what to do where there is none
+    :raises LookupError: if there is none, and none can be installed
+    """
+    found = find()
+    if found is None:
+        install_on_debian(package)
+        found = find()
+    if found is None:
+        raise LookupError(remedy)
+    return found
+
+
 def install_on_debian(*packages: str) -> None:
     """Install packages with apt, where that is possible.
 
@@ -195,7 +211,8 @@ def install_on_debian(*packages: str) -> None:
         raise LookupError(f'install what Debian calls {wanted}')
     if os.geteuid():
         raise LookupError(f'run as root: apt-get install {wanted}')
-    environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
+    # The package of a server would start one of its own; the run level says that there is no init system to do so.
+    environment = {'RUNLEVEL': '1', **os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
     install = ['apt-get', 'install', '--yes', '--no-install-recommends', *packages]
     for command in (install, ['apt-get', 'update'], install):
         done = subprocess.run(

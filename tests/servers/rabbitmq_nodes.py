@@ -132,14 +132,8 @@ def server_program() -> str:
 
     :raises LookupError: if there is none, and none can be installed
     """
-    if _found_program() is None:
-        # The package would start a broker of its own; this says that there is no init system to do so.
-        os.environ.setdefault('RUNLEVEL', '1')
-        processes.install_on_debian('rabbitmq-server')
-    found = _found_program()
-    if found is None:
-        raise LookupError('rabbitmq-server is not there: install RabbitMQ, or set TEST_RABBITMQ_URL')
-    return found
+    remedy = 'rabbitmq-server is not there: install RabbitMQ, or set TEST_RABBITMQ_URL'
+    return processes.find_program(_found_program, 'rabbitmq-server', remedy)
 
 
 def _found_program() -> str | None:

@@ -233,14 +233,8 @@ def server_program() -> str:
 
     :raises LookupError: if there is none, and none can be installed
     """
-    if _found_program() is None:
-        # The package would start a server of its own; this says that there is no init system to do so.
-        os.environ.setdefault('RUNLEVEL', '1')
-        processes.install_on_debian('redis-server')
-    found = _found_program()
-    if found is None:
-        raise LookupError('redis-server is not on the PATH: install Redis, or set TEST_REDIS_URL')
-    return found
+    remedy = 'redis-server is not on the PATH: install Redis, or set TEST_REDIS_URL'
+    return processes.find_program(_found_program, 'redis-server', remedy)
 
 
 def _found_program() -> str | None:
