@@ -443,7 +443,10 @@ class BaseBatch:
         if draw is None:
             same += keys
         else:
-            self._writes += [(storage, operation, [key], serialized, draw()) for key in keys]
+            by_length: dict[int | None, list[str]] = {}
+            for key in keys:
+                by_length.setdefault(draw(), []).append(key)
+            self._writes += [(storage, operation, some, serialized, length) for length, some in by_length.items()]
 
     def repeatable(
         self, feed: Any, activities: Any, trim: Any, draw_length: Callable[[], int | None] | None = None

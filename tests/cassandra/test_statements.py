@@ -6,8 +6,11 @@ import logging
 from typing import Any
 
 import pytest
+from cassandra import OperationTimedOut
 
-from stream_framework.feed_managers.base import FanoutPriority, add_operation
+from stream_framework.feed_managers.base import FanoutPriority, add_operation, remove_operation
+from stream_framework.storage.cassandra import marks, statements
+from stream_framework.storage.cassandra.connection import get_session
 from tests import managers
 from tests.cassandra.support import KINDS, assert_groups, by_object, made, requests
 from tests.contracts.support import act, acts, ids
@@ -77,18 +80,73 @@ def test_fan_out_with_trimming(one: Any) -> None:
         assert ids(feed_class(user_id)[:]) == ids(acts(5, first=4))[::-1]
 
 
-def test_a_fan_out_trims_while_it_reads_the_marks(one: Any, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stream_framework.storage.cassandra import marks
-
-    feed_class, _ = made(one, 'flat', trim_chance=1, max_length=5)
+@pytest.fixture
+def marked(one: Any, manager: Any) -> Any:
+    """A manager whose marks have a table, and a class of flat feeds."""
     manager.user_feed_class.get_activity_storage().set_marks(['another'], 'removed', 60)
-    run, waves = marks.run, []
-    monkeypatch.setattr(marks, 'run', lambda statements: waves.append(list(statements)) or run(waves[-1]))
+    return manager, made(one, 'flat', trim_chance=0)[0]
+
+
+def test_a_fan_out_reads_the_marks_in_the_wave_that_writes(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager, feed_class = marked
+    manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
+    answer, waited_for = statements._answer, []
+    with requests() as sent:
+        monkeypatch.setattr(statements, '_answer', lambda *args: waited_for.append(len(sent)) or answer(*args))
+        manager.fanout(range(100), feed_class, add_operation, {'activities': acts(1, first=1)})
+    assert sent.waves == ['write', 'read'], 'whoever marks after this read undoes with later timestamps'
+    assert waited_for == [len(sent)] * len(sent), 'all are sent before the first is waited for'
+    assert len(sent) <= 6
+
+
+def test_a_write_that_arrives_late_loses(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager, feed_class = marked
+    cluster = get_session().cluster
+    stamp = cluster.timestamp_generator()
+    manager.fanout(range(10), feed_class, remove_operation, {'activities': acts(1)})
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, 'timestamp_generator', lambda: stamp)
+        manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
+    assert [feed_class(user_id).count() for user_id in range(10)] == [0] * 10
+    manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
+    assert [feed_class(user_id).count() for user_id in range(10)] == [1] * 10
+
+
+def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager, feed_class = marked
+    storage = manager.user_feed_class.get_activity_storage()
+    answer, failed, activities = statements._answer, [], acts(1, first=70)
+
+    def fails_once(statement: Any, future: Any) -> Any:
+        found = answer(statement, future)
+        # The first of them, when all have been answered: the marks were read, and nothing was marked yet.
+        if not failed and len(sent) > 1 and sent[-1].rows is not None:
+            failed.append(statement)
+            storage.set_marks(manager._activity_marks(storage, activities), 'removed', 60)
+            raise OperationTimedOut
+        return found
+
+    with requests() as sent:
+        monkeypatch.setattr(statements, '_answer', fails_once)
+        while not failed:
+            manager.fanout(range(10), feed_class, add_operation, {'activities': activities})
+    assert [feed_class(user_id).count() for user_id in range(10)] == [0] * 10
+
+
+def test_a_fan_out_when_the_table_of_marks_has_gone(marked: Any) -> None:
+    manager, feed_class = marked
+    manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
+    get_session().execute(f'DROP TABLE {marks._table()}')
+    manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1, first=1)})
+    assert [feed_class(user_id).count() for user_id in range(10)] == [2] * 10
+
+
+def test_trimming_in_a_fan_out_is_done_when_the_feeds_are_told(
+    one: Any, manager: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed_class, _ = made(one, 'flat', trim_chance=1, max_length=5)
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(8), 'trim': True})
-    [beside] = waves
-    assert len(beside) == 11, 'ten deletions, and the marks'
     assert [feed_class(user_id).count() for user_id in range(10)] == [5] * 10
-    # Where something is to be told of each write, it is told when the feed is as long as it should be.
     counted = []
     monkeypatch.setattr(feed_class, 'on_update_feed', lambda feed, new, deleted: counted.append(feed.count()))
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(8, first=8), 'trim': True})

@@ -60,11 +60,13 @@ def _write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
     query = f'INSERT INTO {_table()} (minute, shard, id, entry) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?'
     prepared = connection.prepare(query)
     seconds, now = max(int(ttl), 1), int(time.time())
-    rows = []
+    shards: dict[bytes, list[Any]] = {}
     for entry_id, text in entries.items():
         statement = prepared.bind((minute, _shard(entry_id), entry_id, text, seconds, now))
-        rows.append((statement.routing_key, prepared, statement.values, _ENTRY_BYTES + len(entry_id) + 4 * len(text)))
-    run(batched(settings.STREAM_DEFAULT_KEYSPACE, sorted(rows, key=lambda row: row[0])))
+        size = _ENTRY_BYTES + len(entry_id) + 4 * len(text)
+        shards.setdefault(statement.routing_key, []).append((prepared, statement.values, size))
+    rows = [(key, statements, sum(size for *_, size in statements)) for key, statements in shards.items()]
+    run(batched(settings.STREAM_DEFAULT_KEYSPACE, rows))
 
 
 def delete(minute: int, entry_id: str) -> None:

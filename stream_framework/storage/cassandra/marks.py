@@ -7,8 +7,9 @@ last word, and whoever reads it then sees it. That costs two waves, and no conse
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from stream_framework import settings
@@ -59,36 +60,72 @@ def set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> N
         _write(later, value, ttl)
 
 
-def get_marks(names: Sequence[str], beside: Sequence[Any] = ()) -> list[str | None]:
-    """The values of marks, in order; ``None`` for what was never set or has expired. One wave.
-
-    :param beside: statements that are sent in the same wave, whose results nobody needs
-    """
+def get_marks(names: Sequence[str]) -> list[str | None]:
+    """The values of marks, in order; ``None`` for what was never set or has expired. One wave."""
     connection.get_session()
-    found = _read(list(dict.fromkeys(names)), beside)
+    return _in_order(names, _read(list(dict.fromkeys(names))))
+
+
+def run_and_read(statements: Callable[[], Iterable[Any]], names: Sequence[str]) -> tuple[list[Any], list[str | None]]:
+    """Send writes, and read marks in the same wave, as if that came after them.
+
+    A write counts from the timestamp that it is sent with, not from when it arrives: whoever sets a mark that this read
+    doesn't see, and then undoes what was written, does so with later timestamps, and is right whatever arrives last.
+    Only what had to be sent again has a timestamp from after the read, so then the marks are read once more.
+
+    :param statements: makes the writes, all of which may be done twice
+    :returns: what came of the statements, and the values of the marks
+    """
+    resent: list[Any] = []
+    reads = _read_statements(list(dict.fromkeys(names)))
+    try:
+        results = run(itertools.chain(statements(), reads), resent=resent)
+    except StorageError as error:
+        if not _is_missing(error):
+            raise
+        return run(statements()), [None] * len(names)
+    written = len(results) - len(reads)
+    if resent:
+        return results[:written], get_marks(names)
+    return results[:written], _in_order(names, _by_name(row for rows in results[written:] for row in rows))
+
+
+def _in_order(names: Sequence[str], found: Mapping[str, tuple[str, int]]) -> list[str | None]:
     return [found[name][0] if name in found else None for name in names]
 
 
-def _read(names: Sequence[str], beside: Sequence[Any] = ()) -> dict[str, tuple[str, int]]:
+def _read(names: Sequence[str]) -> dict[str, tuple[str, int]]:
     """Name -> value, and when it was written in microseconds; nothing if there is no table yet."""
+    try:
+        return _by_name(row for rows in run(_read_statements(names)) for row in rows)
+    except StorageError as error:
+        if _is_missing(error):
+            return {}
+        raise
+
+
+def _by_name(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[str, int]]:
+    return {row['name']: (row['value'], row['written']) for row in rows if row['value'] is not None}
+
+
+def _read_statements(names: Sequence[str]) -> list[Any]:
+    """What reads marks; nothing if there is no table yet."""
     query = f'SELECT name, value, WRITETIME(value) AS written FROM {_table()} WHERE name IN ?'
     try:
         prepared = connection.prepare(query)
-        keys = {name.encode('utf-8', 'replace'): name for name in names}
-        statements = list(beside)
-        for group in by_replicas(settings.STREAM_DEFAULT_KEYSPACE, keys):
-            for part in iter_parts(group, MARKS_PER_QUERY):
-                statement = OfSeveralFeeds(prepared).bind(([keys[key] for key in part],))
-                statement.route = part[0]
-                statement.consistency_level = _quorum()
-                statements.append(statement)
-        rows = [row for rows in run(statements)[len(beside) :] for row in rows]
     except StorageError as error:
         if _is_missing(error):
-            run(beside)
-            return {}
+            return []
         raise
-    return {row['name']: (row['value'], row['written']) for row in rows if row['value'] is not None}
+    keys = {name.encode('utf-8', 'replace'): name for name in names}
+    statements = []
+    for group in by_replicas(settings.STREAM_DEFAULT_KEYSPACE, keys):
+        for part in iter_parts(group, MARKS_PER_QUERY):
+            statement = OfSeveralFeeds(prepared).bind(([keys[key] for key in part],))
+            statement.route = part[0]
+            statement.consistency_level = _quorum()
+            statements.append(statement)
+    return statements
 
 
 def _write(names: dict[str, int], value: str, ttl: float) -> None:
@@ -97,7 +134,8 @@ def _write(names: dict[str, int], value: str, ttl: float) -> None:
     rows = []
     for name, timestamp in names.items():
         statement = prepared.bind((name, value, seconds, timestamp))
-        rows.append((statement.routing_key, prepared, statement.values, _MARK_BYTES + 2 * len(name)))
+        size = _MARK_BYTES + 2 * len(name)
+        rows.append((statement.routing_key, [(prepared, statement.values, size)], size))
     statements = list(batched(settings.STREAM_DEFAULT_KEYSPACE, rows))
     for statement in statements:
         statement.consistency_level = _quorum()

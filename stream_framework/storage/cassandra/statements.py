@@ -45,11 +45,12 @@ _TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
 _UNKNOWN = (*_TIMEOUTS, WriteFailure)
 
 
-def run(statements: Iterable[Any], key: Any = None) -> list[Any]:
+def run(statements: Iterable[Any], key: Any = None, resent: list[Any] | None = None) -> list[Any]:
     """Send statements, :data:`IN_FLIGHT` at a time; one wave of round trips if there are no more than that.
 
     :param statements: drawn as they are sent, so a generator of many takes little memory
     :param key: the feed that they are about, for messages
+    :param resent: gets those that were sent a second time, and so with a second, later timestamp
     :returns: the rows of each, in order
     :raises StorageError: the first that happened; what was under way then has ended, too
     """
@@ -57,7 +58,7 @@ def run(statements: Iterable[Any], key: Any = None) -> list[Any]:
     failure: BaseException | None = None
     session = connection.in_use()
     with translated(key):
-        for result in _outcomes(session, statements):
+        for result in _outcomes(session, statements, [] if resent is None else resent):
             if isinstance(result, BaseException):
                 failure = failure or result
             results.append(result)
@@ -77,7 +78,7 @@ def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | No
     session = connection.in_use()
     results: list[Any] = []
     failure: BaseException | None = None
-    for result in _outcomes(session, statements):
+    for result in _outcomes(session, statements, []):
         if result is None or isinstance(result, _UNKNOWN) or is_undecided(result):
             results.append(None)
         else:
@@ -95,23 +96,23 @@ def _told(session: Any, failure: BaseException, key: Any) -> BaseException:
     return translate(failure, key)
 
 
-def _outcomes(session: Any, statements: Iterable[Any]) -> Iterator[Any]:
+def _outcomes(session: Any, statements: Iterable[Any], resent: list[Any]) -> Iterator[Any]:
     """What came of each statement, in order: its rows, or the driver's error; ``None`` as of :func:`_answer`."""
     waiting: deque[tuple[Any, Any]] = deque()
     try:
         for statement in statements:
             if len(waiting) >= IN_FLIGHT:
-                yield _result(session, *waiting.popleft())
+                yield _result(session, *waiting.popleft(), resent)
             waiting.append((statement, session.execute_async(statement)))
         while waiting:
-            yield _result(session, *waiting.popleft())
+            yield _result(session, *waiting.popleft(), resent)
     finally:
         # Whoever stops here, or draws statements that can't be made, still waits for what is under way.
         for statement, future in waiting:
-            _result(session, statement, future)
+            _result(session, statement, future, resent)
 
 
-def _result(session: Any, statement: Any, future: Any) -> Any:
+def _result(session: Any, statement: Any, future: Any, resent: list[Any]) -> Any:
     attempt = 0
     patience = PATIENCE
     while True:
@@ -127,6 +128,7 @@ def _result(session: Any, statement: Any, future: Any) -> Any:
                 attempt += 1
             else:
                 return error
+        resent.append(statement)
         future = session.execute_async(statement)
 
 
@@ -148,17 +150,21 @@ def bound(prepared: Any, values: list[Any]) -> Any:
     return statement
 
 
-def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, list[Any], int]]) -> Iterator[Any]:
-    """Statements, each with its feed's key and its size, as unlogged batches.
+# A statement to be: prepared, its serialized values, and its size in bytes.
+_Sized = tuple[Any, list[Any], int]
+#: What is written to one feed: its key, the statements, and their size together.
+Rows = tuple[bytes, Iterable[_Sized], int]
 
-    Those of one feed that are given one after the other go out together, in batches of :data:`PARTITION_BATCH_BYTES`;
-    those of different feeds where the same nodes have them, in batches of :data:`BATCH_BYTES`.
 
-    :param rows: ``(key, prepared statement, serialized values, bytes)``
+def batched(keyspace: str, feeds: Iterable[Rows]) -> Iterator[Any]:
+    """Statements as unlogged batches.
+
+    Those of one feed go out together, in batches of :data:`PARTITION_BATCH_BYTES`; those of different feeds where the
+    same nodes have them, in batches of :data:`BATCH_BYTES`.
     """
     replicas = _replicas(keyspace)
     groups: dict[Any, tuple[list[Any], int]] = {}
-    for key, statements, size in _by_feed(rows):
+    for key, statements, size in feeds:
         if size > BATCH_BYTES:
             yield from _parts(statements)
             continue
@@ -173,26 +179,7 @@ def batched(keyspace: str, rows: Iterable[tuple[bytes, Any, list[Any], int]]) ->
         yield _batch(waiting)
 
 
-# A statement to be: prepared, its serialized values, and its size.
-_Sized = tuple[Any, list[Any], int]
-
-
-def _by_feed(rows: Iterable[tuple[bytes, Any, list[Any], int]]) -> Iterator[tuple[bytes, list[_Sized], int]]:
-    last: bytes | None = None
-    statements: list[_Sized] = []
-    total = 0
-    for key, prepared, values, size in rows:
-        if key != last or total > PARTITION_BATCH_BYTES:
-            if statements and last is not None:
-                yield last, statements, total
-            last, statements, total = key, [], 0
-        statements.append((prepared, values, size))
-        total += size
-    if statements and last is not None:
-        yield last, statements, total
-
-
-def _parts(statements: list[_Sized]) -> Iterator[Any]:
+def _parts(statements: Iterable[_Sized]) -> Iterator[Any]:
     part: list[_Sized] = []
     total = 0
     for statement in statements:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
@@ -16,8 +16,8 @@ from stream_framework.storage.cassandra import connection, marks, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage
-from stream_framework.storage.cassandra.statements import batched, run
-from stream_framework.storage.cassandra.tables import Row, Table, get_table
+from stream_framework.storage.cassandra.statements import Rows, batched, run
+from stream_framework.storage.cassandra.tables import Table, get_table
 
 #: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
 SKIPPED_BY_READING = 100
@@ -39,39 +39,25 @@ _DELETE_BYTES = 64
 class Batch(BaseBatch):
     """Queued writes, sent in waves of concurrent batches."""
 
-    def __init__(self, storage: Any) -> None:
-        super().__init__(storage)
-        # What trims, in the same wave as the marks are read.
-        self._cuts: list[Any] = []
-
     def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
-        # Nothing but reading marks comes after this: what is to be trimmed need not be gone before.
-        marks_follow = self._marks_wanted is not None and not self._updates and not self._after
-        self._cuts = []
-        for of_run in self.runs(writes):
+        runs = list(self.runs(writes))
+        for of_run in runs:
             storage: Any = of_run[0][0]
-            self._send_cuts()
             if uses(storage, _WRITES):
-                self._cuts = storage.write_many(
-                    [(operation, key, data, length) for _, operation, keys, data, length in of_run for key in keys],
-                    returns_cuts=marks_follow,
-                )
+                names = self._marks_to_read(storage) if of_run is runs[-1] else ()
+                marks = storage.write_many([write[1:] for write in of_run], names)
+                if names:
+                    self.marks = marks
             else:
                 super().send_writes(of_run)
 
-    def read_marks(self, storage: Any, names: Sequence[str]) -> list[str | None]:
-        """Read marks, and trim in the same wave."""
-        if self._cuts and type(storage).get_marks is CassandraActivityStorage.get_marks:
-            cuts, self._cuts = self._cuts, []
-            return marks.get_marks(names, cuts)
-        self._send_cuts()
-        return super().read_marks(storage, names)
-
-    def _send_cuts(self) -> None:
-        if self._cuts:
-            cuts, self._cuts = self._cuts, []
-            run(cuts)
+    def _marks_to_read(self, storage: CassandraTimelineStorage) -> Sequence[str]:
+        """The marks that are wanted, if nothing else is to be written before and what is written reads nothing."""
+        if self._marks_wanted is None or self._updates or self._after or storage.holds_groups:
+            return ()
+        kept_in, names = self._marks_wanted
+        return names if type(kept_in).get_marks is CassandraActivityStorage.get_marks else ()
 
     def _serialized(self, storage: Any, activities: Any) -> Any:
         # As in the base class; but what is serialized is of a model, too: the same is another row in another table.
@@ -83,15 +69,23 @@ class Batch(BaseBatch):
         return serialized
 
 
-class _Work:
-    """What is to happen to one feed: rows that come, ids that go, the length to trim to."""
+class _Work(NamedTuple):
+    """What is to happen to a feed, or to many: rows that come, ids that go, the length to trim to."""
 
-    __slots__ = ('gone', 'length', 'rows')
+    rows: dict[Any, Any]
+    gone: dict[Any, None]
+    length: int | None
 
-    def __init__(self) -> None:
-        self.rows: dict[Any, Any] = {}
-        self.gone: dict[Any, None] = {}
-        self.length: int | None = None
+    @classmethod
+    def of(cls, operation: str, data: Any, length: int | None) -> _Work:
+        """What one write does."""
+        return cls(data if operation == 'add' else {}, dict.fromkeys(data) if operation == 'remove' else {}, length)
+
+    def then(self, later: _Work) -> _Work:
+        """This, and that after it."""
+        rows = {item: data for item, data in self.rows.items() if item not in later.gone}
+        gone = {item: None for item in self.gone if item not in later.rows}
+        return _Work({**rows, **later.rows}, {**gone, **later.gone}, later.length)
 
 
 class CassandraTimelineStorage(GroupStorage):
@@ -171,31 +165,31 @@ class CassandraTimelineStorage(GroupStorage):
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
         """One wave, and one more to trim; adding again what is there writes it again. Nobody knows what was new."""
-        self.write_many([('add', key, activities, kwargs.get('trim_length'))])
+        self.write_many([('add', [key], activities, kwargs.get('trim_length'))])
 
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
         """One wave, and one more to trim. Nobody knows what was there."""
-        self.write_many([('remove', key, activities, kwargs.get('trim_length'))])
+        self.write_many([('remove', [key], activities, kwargs.get('trim_length'))])
 
     def trim_storage(self, key: str, length: int) -> None:
         """One query for the id to cut at, one range deletion of exactly what is older."""
-        self.write_many([('trim', key, None, length)])
+        self.write_many([('trim', [key], None, length)])
 
-    def write_many(self, writes: Sequence[tuple[str, str, Any, int | None]], returns_cuts: bool = False) -> list[Any]:
+    def write_many(
+        self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]], mark_names: Sequence[str] = ()
+    ) -> list[str | None]:
         """Write to many timelines: one wave, and one more where something is to be trimmed.
 
-        :param writes: ``('add' | 'remove' | 'trim', key, id -> data, trim length)``
-        :param returns_cuts: whether what trims in the end is left to the caller
-        :returns: the statements that are left
+        :param writes: ``('add' | 'remove' | 'trim', keys, id -> data, trim length)``
+        :param mark_names: marks to read in the last wave of writes, as they are after it; not for feeds of groups
+        :returns: the values of the marks
         """
         table = self.table
-        cuts: list[Any] = []
-        works: dict[str, _Work] = {}
-        for works in self._phases(writes):
-            run(cuts)
-            cuts = []
+        found: list[str | None] = []
+        phases = list(self._phases(writes))
+        for works in phases:
             if self.holds_groups:
-                self._locate_bare(table, works)
+                works = self._locate_bare(table, works)
                 if self.guards(table) or table.is_legacy:
                     self.change_groups(
                         [
@@ -209,46 +203,47 @@ class CassandraTimelineStorage(GroupStorage):
                         ]
                     )
                     continue
-            cuts = self._write(table, works)
-        if cuts and not returns_cuts:
-            run(cuts, next(iter(works)) if len(works) == 1 else None)
-            cuts = []
-        return cuts
+            found = self._write(table, works, mark_names if works is phases[-1] else ())
+        return found
 
-    def _phases(self, writes: Iterable[tuple[str, str, Any, int | None]]) -> Iterator[dict[str, _Work]]:
+    def _phases(self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]]) -> Iterator[dict[str, _Work]]:
         """Writes, each feed's as one; whatever comes after a feed is trimmed is a phase of its own."""
         works: dict[str, _Work] = {}
-        for operation, key, data, length in writes:
-            work = works.get(key)
-            if work is not None and work.length is not None:
-                yield works
-                works, work = {}, None
-            if work is None:
-                work = works[key] = _Work()
-            if operation == 'add':
-                work.rows = {**work.rows, **data} if work.rows else data
-                if work.gone:
-                    work.gone = {item: None for item in work.gone if item not in data}
-            elif operation == 'remove':
-                work.gone = {**work.gone, **dict.fromkeys(data)}
-                work.rows = {item: instance for item, instance in work.rows.items() if item not in data}
-            work.length = length
+        for operation, keys, data, length in writes:
+            new = _Work.of(operation, data, length)
+            if works.keys().isdisjoint(keys):
+                # A fan-out does the very same to every follower's feed.
+                works.update(dict.fromkeys(keys, new))
+                continue
+            for key in keys:
+                work = works.get(key)
+                if work is not None and work.length is not None:
+                    yield works
+                    works, work = {}, None
+                works[key] = new if work is None else work.then(new)
         if works:
             yield works
 
-    def _locate_bare(self, table: Table, works: dict[str, _Work]) -> None:
+    def _locate_bare(self, table: Table, works: dict[str, _Work]) -> dict[str, _Work]:
         """A bare whole second, as 1.4.0 named groups, means ours of that moment too."""
+        located = {}
         for key, work in works.items():
-            for item in list(work.gone):
-                if is_bare(item):
-                    work.gone.update(dict.fromkeys(self._stored_as(table, key, item)))
+            ours = [self._stored_as(table, key, item) for item in work.gone if is_bare(item)]
+            gone = {**work.gone, **dict.fromkeys(item for items in ours for item in items)} if ours else work.gone
+            located[key] = work._replace(gone=gone)
+        return located
 
-    def _write(self, table: Table, works: dict[str, _Work]) -> list[Any]:
-        """Write; returns what trims, which is to be sent then."""
+    def _write(self, table: Table, works: dict[str, _Work], mark_names: Sequence[str]) -> list[str | None]:
         trimmed = [(key, work) for key, work in works.items() if work.length is not None]
         only = next(iter(works)) if len(works) == 1 else None
-        results = run(self._statements(table, works, trimmed), only)
-        return self._deletions(table, trimmed, results[len(results) - len(trimmed) :], only) if trimmed else []
+        statements = functools.partial(self._statements, table, works, trimmed)
+        if mark_names:
+            results, found = marks.run_and_read(statements, mark_names)
+        else:
+            results, found = run(statements(), only), []
+        if trimmed:
+            run(self._deletions(table, trimmed, results[len(results) - len(trimmed) :], only), only)
+        return found
 
     def _statements(self, table: Table, works: dict[str, _Work], trimmed: Sequence[tuple[str, _Work]]) -> Iterator[Any]:
         """The writes, then for each feed to trim what tells where to cut; all can be under way together."""
@@ -256,22 +251,27 @@ class CassandraTimelineStorage(GroupStorage):
         for key, work in trimmed:
             yield self._where_to_cut(table, key, work)
 
-    def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[tuple[bytes, Any, list[Any], int]]:
-        delete = connection.prepare(table.sql(_DELETE_ROW))
-        # A fan-out adds the very same to every follower's feed: it is encoded once.
-        encoded: dict[int, tuple[Any, Row]] = {}
+    def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[Rows]:
+        last: _Work | None = None
+        rows: list[tuple[Any, list[Any], int]] = []
+        size = 0
         for key, work in works.items():
+            if work is not last:
+                rows, last = list(self._rows_of(table, work)), work
+                size = sum(bytes_ for _, _, bytes_ in rows)
             name = table.key(key)
-            for data in work.rows.values():
-                found = encoded.get(id(data))
-                if found is None:
-                    row = table.encode(data)
-                    found = encoded[id(data)] = (connection.prepare(row.query), row)
-                insert, row = found
-                yield name, insert, [name, *row.values], row.bytes
+            if rows:
+                yield name, [(prepared, [name, *values], bytes_) for prepared, values, bytes_ in rows], size
+
+    def _rows_of(self, table: Table, work: _Work) -> Iterator[tuple[Any, list[Any], int]]:
+        """What is written, but for the feed's key: statements, their other values, and their sizes."""
+        for data in work.rows.values():
+            row = table.encode(data)
+            yield connection.prepare(row.query), row.values, row.bytes
+        if work.gone:
+            delete = connection.prepare(table.sql(_DELETE_ROW))
             for item in work.gone:
-                number = IntegerType.serialize(ids.normalize_id(item), 0)
-                yield name, delete, [name, number], _DELETE_BYTES
+                yield delete, [IntegerType.serialize(ids.normalize_id(item), 0)], _DELETE_BYTES
 
     def _where_to_cut(self, table: Table, key: str, work: _Work) -> Any:
         length = work.length or 0
