@@ -28,7 +28,7 @@ CONCURRENCY = 100
 BATCH = 20
 #: For how many seconds the raw driver writes and reads before anything is measured: a server that has just started
 #: interprets most of its code, and compiles it meanwhile, which takes it several times as long.
-WARM_UP = 30.0
+WARM_UP = 60.0
 
 _FLAT_COLUMNS = ('feed_id', 'activity_id', 'actor', 'extra_context', 'object', 'target', 'time', 'verb')
 _GROUP_COLUMNS = ('feed_id', 'activity_id', 'activities', 'created_at', '"group"', 'updated_at', 'minimized_activities')
