@@ -3,9 +3,10 @@
 **What was published last wins**, in whatever order workers run the tasks. Before a removal is published, a mark
 ``removed`` is set in the activity storage; adding an activity turns a mark that is there to ``added``. A task that has
 written its chunk reads the marks of its activities, and where one says the opposite of what the task did, it does the
-opposite and looks again, until both agree. Mark before publish, write before read (on Cassandra, by the timestamps of the
-writes): so whichever task runs last sees the mark of what was published last. Follow and unfollow do the same, with a mark for each user and target. What was removed
-while following copied it is taken back: a mark of its author says when to look.
+opposite and looks again, until both agree. Mark before publish, write before read (on Cassandra, by the timestamps of
+the writes): so whichever task runs last sees the mark of what was published last. Follow and unfollow do the same, with
+a mark for each user and target. What was removed while following copied it is taken back: a mark of its author says
+when to look.
 """
 
 from __future__ import annotations

@@ -158,6 +158,8 @@ class BaseFeed:
         else:
             if batch is None or not batch.is_checked(activities, type(self)):
                 activities = self._checked(activities, references=True)
+                if batch is not None:
+                    batch.has_checked(activities, type(self))
             kwargs['batch_interface'] = batch_interface
         rides, follows = self._trimming(trim)
         if rides:

@@ -382,7 +382,11 @@ def _untag(found: dict[str, Any]) -> Any:
 
 def _read_zoned(value: Any) -> datetime.datetime:
     text, fold, key = value
-    zone = zoneinfo.ZoneInfo(key)
+    try:
+        zone = zoneinfo.ZoneInfo(key)
+    except OSError as error:
+        # The name of a directory, say.
+        raise ValueError(f'{short(key)} is no time zone') from error
     return datetime.datetime.fromisoformat(text).replace(tzinfo=zone, fold=fold)
 
 

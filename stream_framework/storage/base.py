@@ -13,6 +13,7 @@ Three values travel between them:
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -371,6 +372,19 @@ class Change:
 Write = tuple['BaseTimelineStorage', str, list[str], Any, int | None]
 
 
+class _Seen:
+    """A list as it was: the caller may fill the same list with something else."""
+
+    __slots__ = ('items', 'them')
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+        self.them = list(items)
+
+    def is_still(self, items: Any) -> bool:
+        return items is self.items and len(items) == len(self.them) and all(map(operator.is_, items, self.them))
+
+
 class BaseBatch:
     """Work on many timelines that is sent at once when the ``with`` block ends, and dropped if it raises.
 
@@ -414,15 +428,17 @@ class BaseBatch:
 
     def is_checked(self, activities: Any, feed_class: type) -> bool:
         """Whether the last call was about the very same list and class of feeds: it need not be checked again."""
-        if self._checked[0] is activities and self._checked[1] is feed_class:
-            return True
-        self._checked = (activities, feed_class)
-        return False
+        seen, for_class = self._checked
+        return seen is not None and for_class is feed_class and seen.is_still(activities)
+
+    def has_checked(self, activities: Any, feed_class: type) -> None:
+        """Remember for :meth:`is_checked` that a list of activities fits a class of feeds."""
+        self._checked = (_Seen(activities), feed_class)
 
     def repeats(self, feed: Any, activities: Any, trim: Any) -> bool:
         """Queue for a feed what was just queued for another one, if it is the same: most of a fan-out."""
-        feed_class, last_activities, last_trim = self._repeatable
-        if activities is not last_activities or type(feed) is not feed_class or trim is not last_trim:
+        feed_class, seen, last_trim = self._repeatable
+        if type(feed) is not feed_class or trim is not last_trim or not seen.is_still(activities):
             return False
         storage, operation, keys, serialized, length = self._writes[-1]
         attributes = feed.__dict__
@@ -456,7 +472,7 @@ class BaseBatch:
         :param draw_length: the length to trim each of them to, drawn for each; ``None`` if that is the same, too
         """
         if len(feed.__dict__) == 3:
-            self._repeatable = (type(feed), activities, trim)
+            self._repeatable = (type(feed), _Seen(activities), trim)
             self._draw_length = draw_length
 
     def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
@@ -548,10 +564,13 @@ class BaseBatch:
 
     def _serialized(self, storage: BaseTimelineStorage, activities: Any) -> Any:
         # A fan-out adds one and the same list to every follower's feed: it is serialized once.
-        for_serializer, for_activities, serialized = self._memo
-        if for_activities is not activities or for_serializer is not storage.serializer_class:
+        return self._serialized_once(storage.serializer_class, storage, activities)
+
+    def _serialized_once(self, kind: Any, storage: BaseTimelineStorage, activities: Any) -> Any:
+        for_kind, seen, serialized = self._memo
+        if for_kind != kind or seen is None or not seen.is_still(activities):
             serialized = storage.serialize_activities(activities)
-            self._memo = (storage.serializer_class, activities, serialized)
+            self._memo = (kind, _Seen(activities), serialized)
         return serialized
 
 

@@ -275,6 +275,28 @@ class AggregatedFeedContract:
 
     # groups as they are
 
+    def test_removing_groups_that_are_gone(self, feed_class: Any, five: Any) -> None:
+        stored = five[:2]
+        five.remove_many_aggregated(stored)
+        five.remove_many_aggregated(stored[:1])
+        assert names(five[:]) == list(self.FIVE[2:])
+
+    def test_merging_with_none(self, backend: Any) -> None:
+        feed = backend.aggregated(aggregator_class=ByObject, merge_max_length=0)(1)
+        feed.add(act(1, object=1))
+        feed.add(act(2, object=2))
+        assert names(feed[:]) == ['object-2', 'object-1']
+
+    def test_a_list_that_is_filled_anew_in_a_batch(self, feed_class: Any) -> None:
+        feed_class.insert_activities([act(user_id, object=user_id) for user_id in (1, 2, 3)])
+        activities: list[Activity] = []
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2, 3):
+                activities[:] = [act(user_id, object=user_id)]
+                feed_class(user_id).add_many(activities, batch_interface=batch)
+            activities.clear()
+        assert [names(feed_class(user_id)[:]) for user_id in (1, 2, 3)] == [['object-1'], ['object-2'], ['object-3']]
+
     def test_add_and_remove_many_aggregated(self, feed_class: Any) -> None:
         feed = feed_class(1)
         groups = feed.get_aggregator().aggregate([act(n, object=n) for n in range(4)])

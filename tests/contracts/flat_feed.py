@@ -66,6 +66,24 @@ class FlatFeedContract:
 
     # construction
 
+    def test_a_list_that_is_filled_anew_in_a_batch(self, backend: Any) -> None:
+        feed_class = backend.flat()
+        feed_class.insert_activities(acts(4))
+        activities: list[Activity] = []
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2, 3):
+                activities[:] = [act(user_id)]
+                feed_class(user_id).add_many(activities, batch_interface=batch)
+        assert [feed_class(user_id)[:] for user_id in (1, 2, 3)] == [[act(1)], [act(2)], [act(3)]]
+
+    def test_what_was_refused_is_refused_again(self, backend: Any) -> None:
+        feed_class, wrong = backend.flat(), [Other(1, Love, 2)]
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2):
+                with pytest.raises(ValueError, match='can not be added'):
+                    feed_class(user_id).add_many(wrong, batch_interface=batch)
+        assert [feed_class(user_id).count() for user_id in (1, 2)] == [0, 0]
+
     def test_instance_attributes(self, backend: Any) -> None:
         feed = backend.flat(key_format='contract:%(user_id)s:x')(13)
         assert feed.user_id == 13

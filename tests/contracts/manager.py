@@ -488,6 +488,12 @@ class ManagerContract:
         manager.follow_user(users[0], users[1], async_=False)
         assert ids(manager.get_feeds(users[0])['normal'][:]) == expected[:3]
 
+    def test_a_follow_activity_limit_of_zero(self, manager: Any, users: list[int]) -> None:
+        self.post(manager, users[1], range(3))
+        manager.follow_activity_limit = 0
+        manager.follow_user(users[0], users[1], async_=False)
+        assert not any(feed[:] for feed in manager.get_feeds(users[0]).values())
+
     def test_following_many_goes_in_parts(
         self, manager: Any, users: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stream_framework.activity import Activity, DehydratedActivity
+from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.pickle_serializer import AggregatedActivityPickleSerializer, PickleSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
@@ -37,6 +38,19 @@ class Recording(RedisTimelineStorage):
     def remove_from_storage(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
         self.calls.append(('remove', key, len(activities)))
         return super().remove_from_storage(key, activities, *args, **kwargs)
+
+
+@pytest.mark.parametrize('serializer', [ActivitySerializer, PickleSerializer])
+def test_a_timeline_serializer_that_keeps_whole_activities(redis_backend: Any, serializer: Any) -> None:
+    feed = redis_backend.flat(timeline_serializer=serializer)(1)
+    feed.add_many(acts(5))
+    assert feed[:] == acts(5)[::-1]
+    assert feed.filter(activity_id__lt=act(3).serialization_id)[:2] == [act(2), act(1)]
+    assert feed.index_of(act(4)) == 0
+    feed.add(act(4))
+    feed.remove(act(3))
+    feed.remove(act(3))
+    assert feed[:] == [act(4), act(2), act(1), act(0)]
 
 
 def test_a_timeline_serializer_that_keeps_more_than_the_id(redis_backend: Any) -> None:

@@ -81,7 +81,7 @@ class AggregatedFeed(BaseFeed):
             return []
         if batch_interface is None:
             self._store(activities)
-        update = updates.Update(self, added=activities, trim=trim, hint=current_activities)
+        update = updates.Update(self, added=list(activities), trim=trim, hint=current_activities)
         return self._update(update, batch_interface)
 
     def remove_many(  # type: ignore[override]

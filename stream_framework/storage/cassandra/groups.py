@@ -134,7 +134,7 @@ class GroupStorage(BaseTimelineStorage):
         names = dict.fromkeys(keys)
         found: list[list[dict[str, Any]]] = []
         for query, limited in self._queries(table, 'feed_id IN ?', 'PER PARTITION LIMIT ?'):
-            statements = self._of_many(table, query, names, length, limited)
+            statements = self._of_many(table, query, names, max(length, 1), limited)
             found.append([row for rows in run(statements) for row in rows])
         return self._snapshots(table, keys, length, found)
 
@@ -144,7 +144,7 @@ class GroupStorage(BaseTimelineStorage):
         names = list(dict.fromkeys(keys))
         found = []
         for query, limited in self._queries(table, 'feed_id = ?', 'LIMIT ?'):
-            statements = [table.statement(query, key, *([length] if limited else [])) for key in names]
+            statements = [table.statement(query, key, *([max(length, 1)] if limited else [])) for key in names]
             for statement in statements:
                 statement.consistency_level = connection.serial_consistency()
             found.append([row for rows in run(statements) for row in rows])
@@ -186,7 +186,7 @@ class GroupStorage(BaseTimelineStorage):
     ) -> list[Snapshot]:
         rows = _by_feed(found[0])
         if not self.holds_groups:
-            return [Snapshot(key, _entries(table, rows.get(key, []))) for key in keys]
+            return [Snapshot(key, _entries(table, rows.get(key, []))[:length]) for key in keys]
         has_marks = any(name in table.static for name in LISTS)
         statics = {row['feed_id']: row for row in found[1]} if has_marks else {}
         legacy = _by_feed(found[-1]) if table.is_legacy else {}
@@ -206,7 +206,7 @@ class GroupStorage(BaseTimelineStorage):
                 token.legacy = [row for _, row in of_legacy if row['group'] is not None and row['updated_at']]
                 every = dict(entries) | dict(of_legacy)
                 entries = sorted(every.items(), key=lambda entry: ids.group_order(entry[0]), reverse=True)[:length]
-            snapshots.append(Snapshot(key, entries, token))
+            snapshots.append(Snapshot(key, entries[:length], token))
         return snapshots
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:

@@ -7,9 +7,8 @@ last word, and whoever reads it then sees it. That costs two waves, and no conse
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework import settings
@@ -77,13 +76,20 @@ def run_and_read(statements: Callable[[], Iterable[Any]], names: Sequence[str]) 
     :returns: what came of the statements, and the values of the marks
     """
     resent: list[Any] = []
-    reads = _read_statements(list(dict.fromkeys(names)))
+    reads: list[Any] = []
+
+    def writes_and_reads() -> Iterator[Any]:
+        yield from statements()
+        # Not before: finding that there is no table of marks is a read, too.
+        reads.extend(_read_statements(list(dict.fromkeys(names))))
+        yield from reads
+
     try:
-        results = run(itertools.chain(statements(), reads), resent=resent)
+        results = run(writes_and_reads(), resent=resent)
     except StorageError as error:
         if not _is_missing(error):
             raise
-        return run(statements()), [None] * len(names)
+        return run(statements()), get_marks(names)
     written = len(results) - len(reads)
     if resent:
         return results[:written], get_marks(names)

@@ -61,12 +61,7 @@ class Batch(BaseBatch):
 
     def _serialized(self, storage: Any, activities: Any) -> Any:
         # As in the base class; but what is serialized is of a model, too: the same is another row in another table.
-        for_serializer, for_activities, serialized = self._memo
-        kind = (storage.serializer_class, getattr(storage, 'model', None))
-        if for_activities is not activities or for_serializer != kind:
-            serialized = storage.serialize_activities(activities)
-            self._memo = (kind, activities, serialized)
-        return serialized
+        return self._serialized_once((storage.serializer_class, getattr(storage, 'model', None)), storage, activities)
 
 
 class _Work(NamedTuple):
@@ -285,7 +280,7 @@ class CassandraTimelineStorage(GroupStorage):
         long = [
             table.statement(_NEWEST_IDS, key, (work.length or 0) + len(work.gone) + 1)
             for (key, work), rows in zip(trimmed, found, strict=True)
-            if rows and rows[0].get('count', 0) + len(work.rows) > (work.length or 0)
+            if rows and 'count' in rows[0] and rows[0]['count'] + len(work.rows) > (work.length or 0)
         ]
         read = iter(run(long, only)) if long else iter(())
         cuts = []

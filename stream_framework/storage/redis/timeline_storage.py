@@ -194,7 +194,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
             commands[-1] = _fan_out(operation, some_keys, length, step, values, marks)
         elif marks:
             commands.append(('MGET', *marks))
-        replies = self.send(commands, keys_of[0][0] if len(writes) == len(keys_of) == len(keys_of[0]) == 1 else None)
+        only = keys_of[0][0] if len(writes) == 1 and [len(keys) for keys in keys_of] == [1] else None
+        replies = self.send(commands, only)
         found: list[Any] = []
         if along:
             found = replies[-1][3:]
@@ -326,7 +327,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def _entry(self, key: str, member: Any, score: Any) -> _Entry:
         if not self.holds_groups:
-            activity_id = ids.normalize_id(self.load(key, score, member).serialization_id)
+            activity_id = ids.normalize_id(self.load(key, None, member).serialization_id)
             return _Entry(activity_id, activity_id, member)
         number = self._peek_number(member)
         if number is None:
@@ -452,6 +453,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One round trip. An entry is ``(score, member)``."""
+        if length < 1:
+            return [Snapshot(key, [], token=0) for key in keys]
         size = 1 if is_cluster(self.redis) else max(1, min(KEYS_PER_CALL, 10 * VALUES_PER_CALL // length))
         parts = list(iter_parts(keys, size))
         replies = self.send([scripts.READ_NEWEST.call(part, (length,)) for part in parts])
@@ -469,7 +472,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
         serializer: Any = self.serializer
         # On a cluster marks are put right by what else is in the feed.
         if (
-            is_cluster(self.redis)
+            length < 1
+            or is_cluster(self.redis)
             or getattr(type(serializer), 'select', None) is not AggregatedActivitySerializer.select
         ):
             return self.read_newest(keys, length)

@@ -39,6 +39,9 @@ local function contains(list, value)
 end
 
 local function unchanged(key, length, digest)
+  if length < 1 then
+    return true
+  end
   return redis.sha1hex(table.concat(redis.call('ZREVRANGE', key, 0, length - 1), '\n')) == digest
 end
 
@@ -58,6 +61,9 @@ end
 
 -- Whether a group that is added, but in no other's place, is there already.
 local function grown(key, length, removed, added)
+  if length < 1 then
+    return false
+  end
   local new = {}
   for i = 2, #added, 2 do
     new[group_of(added[i])] = true
