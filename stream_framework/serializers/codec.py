@@ -386,7 +386,7 @@ def _read_zoned(value: Any) -> datetime.datetime:
         zone = zoneinfo.ZoneInfo(key)
     except OSError as error:
         # The name of a directory, say.
-        raise ValueError(f'{short(key)} is no time zone') from error
+        raise ValueError(f'{_short(key)} is no time zone') from error
     return datetime.datetime.fromisoformat(text).replace(tzinfo=zone, fold=fold)
 
 
