@@ -517,7 +517,11 @@ class Manager:
                     todo.setdefault(mark, []).append(target_id)
                     done[target_id] = mark
                 elif done[target_id] == 'followed' and author_mark is not None:
-                    changeable[target_id] = copied.get(target_id, [])
+                    changeable[target_id] = list(copied.get(target_id, []))
+            if changeable:
+                # What an earlier run of this task copied before it died, and this one no longer finds at its source.
+                for activity in self._found_of(user_id, changeable):
+                    changeable[activity.actor_id].append(activity.serialization_id)
             gone, back = self._changed_meanwhile(storage, changeable, withdrawn)
             if gone:
                 self._remove_from_feeds(user_id, gone)
@@ -574,15 +578,16 @@ class Manager:
         }
 
     def _unfollow_now(self, user_id: Any, source_ids: list[Any]) -> None:
-        sources = set(source_ids)
         for feed in self.get_feeds(user_id).values():
-            activities = []
-            for item in feed[:]:
-                of_item = item.activities if isinstance(item, AggregatedActivity) else [item]
-                activities += [activity for activity in of_item if activity.actor_id in sources]
-            if activities:
+            if activities := _by_actors(feed, source_ids):
                 with feed.get_timeline_batch_interface() as batch_interface:
                     feed.remove_many(activities, batch_interface=batch_interface)
+
+    def _found_of(self, user_id: Any, actor_ids: Iterable[Any]) -> list[Any]:
+        """The activities of some actors that are in a user's feeds, each once. Reads the feeds."""
+        feeds = self.get_feeds(user_id).values()
+        found = {activity.serialization_id: activity for feed in feeds for activity in _by_actors(feed, actor_ids)}
+        return list(found.values())
 
     def _remove_from_feeds(self, user_id: Any, activity_ids: list[Any]) -> None:
         for feed in self.get_feeds(user_id).values():
@@ -592,6 +597,16 @@ class Manager:
 
 #: What each mark of an activity says should have been done.
 _OPERATIONS: dict[str | None, Callable[..., Any]] = {'added': add_operation, 'removed': remove_operation}
+
+
+def _by_actors(feed: Any, actor_ids: Iterable[Any]) -> list[Any]:
+    """The activities of some actors in a feed, those in groups as well."""
+    wanted = set(actor_ids)
+    found = []
+    for item in feed[:]:
+        of_item = item.activities if isinstance(item, AggregatedActivity) else [item]
+        found += [activity for activity in of_item if activity.actor_id in wanted]
+    return found
 
 
 def _plain(user_id: Any) -> Any:

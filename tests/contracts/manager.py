@@ -488,6 +488,29 @@ class ManagerContract:
         manager.follow_user(users[0], users[1], async_=False)
         assert ids(manager.get_feeds(users[0])['normal'][:]) == expected[:3]
 
+    def test_what_a_run_that_died_had_copied_is_taken_back(
+        self, manager: Any, users: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reader, author = users[:2]
+        self.post(manager, author, range(2))
+        removed = manager.get_user_feed(author)[:1][0]
+        follow = type(manager)._follow_now
+
+        def dies(manager: Any, user_id: Any, target_ids: Any, limit: int) -> Any:
+            follow(manager, user_id, target_ids, limit)
+            raise RuntimeError('killed after the copy')
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(manager), '_follow_now', dies)
+            with pytest.raises(RuntimeError):
+                manager.apply_follow(reader, [author])
+        assert manager.get_feeds(reader)['normal'].count() == 2
+        # Its fan-out knows nothing of the new follower.
+        manager.remove_user_activity(author, removed)
+        manager.apply_follow(reader, [author])
+        assert ids(manager.get_feeds(reader)['normal'][:]) == ids(manager.get_user_feed(author)[:])
+        assert manager.get_feeds(reader)['normal'].count() == 1
+
     def test_a_follow_activity_limit_of_zero(self, manager: Any, users: list[int]) -> None:
         self.post(manager, users[1], range(3))
         manager.follow_activity_limit = 0
