@@ -230,6 +230,16 @@ class TestActivitySerializer:
         with pytest.raises(SerializationException):
             self.serializer.dumps(activity)
 
+    def test_what_a_class_of_ones_own_refuses(self) -> None:
+        class Small(Activity):
+            def __init__(self, actor: Any, *args: Any, **kwargs: Any) -> None:
+                if actor > 10:
+                    raise ValueError(f'{actor} is too much')
+                super().__init__(actor, *args, **kwargs)
+
+        with pytest.raises(SerializationException, match='42,3,1,.* is no stored activity: 42 is too much'):
+            ActivitySerializer(Small).loads('42,3,1,0,1373266755.123456,')
+
     def test_long_errors_are_cut(self) -> None:
         with pytest.raises(SerializationException) as caught:
             self.serializer.loads('x' * 10**6)

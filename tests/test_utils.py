@@ -174,8 +174,8 @@ class Plain:
     def __init__(self) -> None:
         self.verbs: dict[int, Any] = {}
 
-    def __contains__(self, key: Any) -> bool:
-        return key in self.verbs
+    def get(self, key: Any) -> Any:
+        return self.verbs.get(key)
 
     def __getitem__(self, key: Any) -> Any:
         return self.verbs[key]

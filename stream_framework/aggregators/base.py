@@ -75,7 +75,7 @@ class BaseAggregator:
             # A subclass groups in its own way, and may do so to other groups than get_group names.
             for named, group in self.group_activities(activities).items():
                 if str(named) in current:
-                    self._merge_into(current, changed, str(named), group.activities)
+                    self._merge_into(current, changed, str(named), group.activities, group.minimized_activities)
                 else:
                     new[str(named)] = group
         else:
@@ -96,11 +96,14 @@ class BaseAggregator:
         changed: dict[str, AggregatedActivity],
         name: str,
         activities: Iterable[Activity],
+        minimized: int = 0,
     ) -> None:
         group = changed.get(name) or _copy(current[name])
-        for activity in activities:
-            if _append(group, activity):
-                changed[name] = group
+        appended = [activity for activity in activities if _append(group, activity)]
+        if appended:
+            # What grouping them has already dropped counts here, too.
+            group.minimized_activities += minimized
+            changed[name] = group
 
     def group_activities(self, activities: Iterable[Activity]) -> dict[Any, AggregatedActivity]:
         """Group activities, unranked.

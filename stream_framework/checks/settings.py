@@ -228,7 +228,7 @@ def _task_modules(value: Any) -> None:
     if not isinstance(value, (list, tuple, set, frozenset)):
         raise _Malformed(f'is {_kind(value)}, not a list of prefixes', "give ['myapp.feeds'], or None")
     for prefix in value:
-        if not isinstance(prefix, str) or not all(part.isidentifier() for part in prefix.rstrip('.').split('.')):
+        if not isinstance(prefix, str) or not all(part.isidentifier() for part in prefix.split('.')):
             raise _Malformed(f'{prefix!r} is no import path', "give ['myapp.feeds'], or None")
 
 

@@ -425,7 +425,8 @@ class Manager:
             for done, user_id in enumerate(user_ids):
                 feed = feed_class(user_id)
                 if shared is not None:
-                    feed.timeline_storage = shared
+                    if 'timeline_storage' not in vars(feed):
+                        feed.timeline_storage = shared
                     if (
                         done == 1
                         and operation is add_operation
@@ -568,7 +569,7 @@ class Manager:
     def _newest(self, target_ids: list[Any], limit: int) -> dict[Any, list[Any]]:
         """Target -> what its user feed has, perhaps as references; one round trip."""
         sources = {target_id: self.get_user_feed(target_id) for target_id in target_ids}
-        if any(type(source).get_activity_slice is not BaseFeed.get_activity_slice for source in sources.values()):
+        if any(_reads_its_own_way(source) for source in sources.values()):
             return {target_id: source[:limit] for target_id, source in sources.items()}
         storage = sources[target_ids[0]].timeline_storage
         snapshots = storage.read_newest([source.key for source in sources.values()], limit)
@@ -628,6 +629,11 @@ def _differ_in_keys(feed_class: Any) -> bool:
         and isinstance(feed_class.key_format, str)
         and not hasattr(feed_class, 'key')
     )
+
+
+def _reads_its_own_way(feed: Any) -> bool:
+    """Whether a feed is read as its class says, or from a storage that it has made for itself."""
+    return type(feed).get_activity_slice is not BaseFeed.get_activity_slice or 'timeline_storage' in vars(feed)
 
 
 def _takes_references(feed: Any) -> bool:

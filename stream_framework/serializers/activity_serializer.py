@@ -99,13 +99,13 @@ class ActivitySerializer(BaseSerializer):
             actor_id, verb_id, object_id, target_id, moment, context = _parts(data)
             verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
             extra_context = self._load_context(context) if context else {}
+            return restored(self.activity_class, actor_id, verb, object_id, target_id, moment, extra_context)
         except SerializationException as error:
             raise SerializationException(f'{short(data)} is no stored activity: {error}') from error
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             # str() of a KeyError would quote its message.
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(data)} is no stored activity: {reason}') from error
-        return restored(self.activity_class, actor_id, verb, object_id, target_id, moment, extra_context)
 
     def load_many(self, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
         """The activities of a page, each with the id that it was stored under.

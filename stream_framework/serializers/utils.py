@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,6 +36,16 @@ def check_reserved(value: Any, reserved_characters: Iterable[str]) -> None:
             raise SerializationException(
                 f'{short(value)} holds {reserved!r}, which the format reserves: leave it out, or encode it'
             )
+
+
+def check_ids(*values: Any) -> None:
+    """Refuse what can't be the id of an actor, an object or a target.
+
+    :raises ValueError: naming the first that is no int, str or ``uuid.UUID``
+    """
+    for value in values:
+        if not isinstance(value, (int, str, uuid.UUID)):
+            raise ValueError(f'{short(value)} is no id: only an int, a str or a uuid.UUID is')
 
 
 def are_digits(text: str) -> bool:

@@ -195,7 +195,7 @@ class BaseActivityStorage(BaseStorage):
     def add_many(self, activities: Iterable[Activity], *args: Any, **kwargs: Any) -> Any:
         """Store activities; one that is there already is replaced.
 
-        :returns: what the hook returns; on the library's backends the number of activities given
+        :returns: what the hook returns; in memory and on Redis the number of activities given
         """
         serialized = self.serialize_activities(activities)
         if not serialized:
@@ -292,7 +292,7 @@ class BaseActivityStorage(BaseStorage):
         raise NotDefinedError(f'{type(self).__name__} must define find_in_ledger(minute, entry_id)')
 
     def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
-        """``(minute, id, text)`` of all entries of some minutes; by and by, a bounded number in memory."""
+        """``(minute, id, text)`` of all entries of some minutes."""
         raise NotDefinedError(f'{type(self).__name__} must define read_ledger(minutes)')
 
 
@@ -509,8 +509,7 @@ class BaseBatch:
             self.send_writes(self._writes)
         for run, updates in self._updates.items():
             run(updates)
-        for call in self._after:
-            call()
+        call_all(self._after)
         if self._marks_wanted is not None and self.marks is None:
             self.marks = self.read_marks(*self._marks_wanted)
 
@@ -883,6 +882,21 @@ def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:
     if kwargs.get('batch_interface', 0) is None:
         kwargs = {name: value for name, value in kwargs.items() if name != 'batch_interface'}
     return kwargs
+
+
+def call_all(calls: Iterable[Callable[[], Any]]) -> None:
+    """Call each: what is to be done for one feed does not depend on what the hook of another one raises.
+
+    :raises Exception: the first that was raised, when all are done
+    """
+    failure: Exception | None = None
+    for call in calls:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - raised below
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def iter_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -90,6 +90,20 @@ marks_store: dict[str, tuple[str, float]] = {}
 ledger_store: dict[int, dict[str, str]] = {}
 
 
+# How many marks there are when it is time to look for those that have expired.
+_marks_limit = 1000
+
+
+def _forget_expired_marks(now: float) -> None:
+    # Each time that their number has doubled: looking through all of them with every mark would be quadratic.
+    global _marks_limit
+    if len(marks_store) < _marks_limit:
+        return
+    for name in [name for name, (_, expires) in marks_store.items() if expires <= now]:
+        del marks_store[name]
+    _marks_limit = max(1000, 2 * len(marks_store))
+
+
 def reverse_bisect_left(a: Sequence[Any], x: Any, lo: int = 0, hi: int | None = None) -> int:
     """Where to insert ``x`` into ``a``, which is in descending order, to keep it so; before its equals.
 
@@ -151,13 +165,12 @@ class InMemoryActivityStorage(BaseActivityStorage):
             return sum(activity_store.pop(key, None) is not None for key in activity_ids)
 
     def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
-        """Set marks; those that have expired are forgotten on the way."""
+        """Set marks; now and then those that have expired are forgotten."""
         now = time.monotonic()
         with _lock:
-            for name in [name for name, (_, expires) in marks_store.items() if expires <= now]:
-                del marks_store[name]
+            _forget_expired_marks(now)
             for name in names:
-                if not existing or name in marks_store:
+                if not existing or marks_store.get(name, ('', now))[1] > now:
                     marks_store[name] = (value, now + ttl)
 
     def get_marks(self, names: Sequence[str]) -> list[str | None]:
@@ -228,7 +241,10 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
             timeline = timeline_store.get(key)
             if timeline is None:
                 return 0
-            return sum(timeline.pop(number) for item in activities for number in self._numbers(timeline, item))
+            removed = sum(timeline.pop(number) for item in activities for number in self._numbers(timeline, item))
+            if not timeline.order:
+                del timeline_store[key]
+            return removed
 
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None

@@ -157,7 +157,7 @@ def get_metrics_instance() -> Any:
     """The metrics that the settings name; made once, and again when the settings have changed.
 
     :returns: an instance of ``STREAM_METRIC_CLASS``, made with ``STREAM_METRICS_OPTIONS``
-    :raises ImportError, AttributeError: where there is no such class
+    :raises ImportError: where there is no such class
     """
     global _metrics
     path = settings.STREAM_METRIC_CLASS

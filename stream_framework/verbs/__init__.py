@@ -22,7 +22,8 @@ def get_verb_storage() -> Any:
     if path not in _other_storages:
         storage = _other_storages[path] = get_class_from_string(path)()
         for verb in _STOCK:
-            if verb.id not in storage:
+            # An application's own storage need not have more than ``get`` and items.
+            if storage.get(verb.id) is None:
                 storage[verb.id] = verb
     return _other_storages[path]
 
@@ -37,8 +38,8 @@ def register(verb: type[base.Verb]) -> None:
     if not (isinstance(verb, type) and issubclass(verb, base.Verb)):
         raise ValueError(f'{verb!r} is no verb: derive a class from stream_framework.verbs.base.Verb')
     storage = get_verb_storage()
-    # An application's own storage need not have more than these.
-    if verb.id in storage and (registered := storage[verb.id]) is not verb:
+    registered = storage.get(verb.id)
+    if registered is not None and registered is not verb:
         raise ValueError(
             f'{verb.__module__}.{verb.__qualname__} can not have id {verb.id}: '
             f'{registered.__module__}.{registered.__qualname__} has it already; choose another id'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import uuid
 from typing import Any
@@ -412,6 +413,47 @@ class AggregatedFeedContract:
             (1, ['object-1', 'object-2'], 2),
             (2, ['object-1', 'object-2'], 2),
         ]
+
+    def test_a_hook_that_raises_stops_no_other_feeds(self, backend: Any) -> None:
+        calls = []
+
+        def on_update_feed(self: Any, new: Any, deleted: Any) -> None:
+            calls.append(self.user_id)
+            raise KeyError(self.user_id)
+
+        feed_class = backend.aggregated(on_update_feed=on_update_feed)
+        with pytest.raises(KeyError) as failed, feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2, 3):
+                feed_class(user_id).add_many([act(1)], batch_interface=batch)
+        assert sorted(calls) == [1, 2, 3]
+        assert failed.value.args == (calls[0],)
+        # Where a batch is one transaction, nothing was written.
+        assert [feed_class(user_id).count() for user_id in (1, 2, 3)] in ([1] * 3, [0] * 3)
+
+    def test_an_aggregator_may_speak_of_copies(self, backend: Any) -> None:
+        class Copying(ByObject):
+            def merge(self, aggregated: Any, activities: Any) -> Any:
+                new, changed, deleted = super().merge(aggregated, activities)
+                dropped = [group for group in aggregated if group.group == 'object-9']
+                return new, copy.deepcopy(changed), copy.deepcopy(dropped)
+
+        feed = backend.aggregated(aggregator_class=Copying)(1)
+        feed.add_many([act(1, object=1), act(2, object=9)])
+        feed.add(act(3, object=1))
+        assert members(feed[:]) == [('object-1', ids([act(1, object=1), act(3, object=1)]), 0)]
+
+    def test_an_aggregator_that_groups_many_into_a_group_counts_them_all(self, backend: Any) -> None:
+        class InItsOwnWay(ByObject):
+            def group_activities(self, activities: Any) -> Any:
+                return super().group_activities(activities)
+
+        feed = backend.aggregated(aggregator_class=InItsOwnWay)(1)
+        feed.add(act(0, object=1))
+        feed.add_many(acts(20, first=1, object=1))
+        [group] = feed[:]
+        assert (group.activity_count, len(group)) == (21, 15)
+        feed.add_many(acts(20, first=1, object=1)[-15:])
+        assert feed[:][0].activity_count == 21
 
     def test_on_update_feed_once_however_much_was_queued(self, backend: Any) -> None:
         calls = []

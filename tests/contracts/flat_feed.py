@@ -379,6 +379,34 @@ class FlatFeedContract:
         assert feed_class(1)[:] == []
         assert feed_class.get_activity_storage().get(act(1).serialization_id) is None
 
+    def test_a_hook_that_raises_stops_no_other_feeds(self, backend: Any) -> None:
+        calls = []
+
+        def on_update_feed(self: Any, new: Any, deleted: Any) -> None:
+            calls.append(self.user_id)
+            raise KeyError(self.user_id)
+
+        feed_class = backend.flat(on_update_feed=on_update_feed, max_length=1, trim_chance=1)
+        with pytest.raises(KeyError) as failed, feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2, 3):
+                feed_class(user_id).add_many(acts(2), batch_interface=batch)
+        assert (calls, failed.value.args) == ([1, 2, 3], (1,))
+        # Where a batch is one transaction, nothing was written.
+        assert [feed_class(user_id).count() for user_id in (1, 2, 3)] in ([1] * 3, [0] * 3)
+
+    @pytest.mark.parametrize('odd', '*?[]\\^!-', ids=ascii)
+    def test_flush_takes_keys_as_they_are(self, backend: Any, odd: str) -> None:
+        if not backend.may_flush:
+            pytest.skip('flush() empties what other tests, or other users of the server, may hold')
+        name = backend.flat().key_format.replace('%', '%%')
+        feed_class = backend.flat(key_format=f'{name}{odd}b:%(user_id)s')
+        other_class = backend.flat(key_format=f'{name}xb:%(user_id)s')
+        for feed in (feed_class(1), feed_class('a]'), other_class(1)):
+            feed.add(act(1))
+        feed_class.flush()
+        assert feed_class(1).count() == feed_class('a]').count() == 0
+        assert other_class(1).count() == 1
+
     def test_index_of(self, feed: Any, ten: list[int]) -> None:
         assert [feed.index_of(activity_id) for activity_id in ten] == list(range(10))
         assert feed.index_of(act(9)) == 0

@@ -166,6 +166,42 @@ class ManagerContract:
         assert called == [('insert_activity', activity), ('add', activity)]
         assert manager.get_user_feed(users[0])[:5] == [activity]
 
+    def test_feeds_that_make_their_own_storage(self, manager_class: Any, users: list[int]) -> None:
+        """A feed's constructor may give it another storage than its class: that is the one that counts."""
+        manager = manager_class()
+        keys = []
+
+        def with_its_own(feed_class: Any) -> Any:
+            class Storage(feed_class.timeline_storage_class):  # type: ignore[misc]
+                def add_many(self, key: str, *args: Any, **kwargs: Any) -> Any:
+                    keys.append(key)
+                    return super().add_many(key, *args, **kwargs)
+
+            class Feed(feed_class):  # type: ignore[misc]
+                def __init__(self, user_id: Any) -> None:
+                    super().__init__(user_id)
+                    self.timeline_storage = Storage(**self.get_timeline_storage_options())
+
+            return Feed
+
+        manager.user_feed_class = with_its_own(manager_class.user_feed_class)
+        normal = with_its_own(manager_class.feed_classes['normal'])
+        activity = act(1, actor=users[0])
+        manager.user_feed_class.insert_activity(activity)
+        manager.get_user_feed(users[0]).add(activity)
+        kwargs = {'activities': [activity]}
+        tasks.fanout_operation(
+            feed_manager=manager,
+            feed_class=normal,
+            user_ids=users[1:4],
+            operation=add_operation,
+            operation_kwargs=kwargs,
+        )
+        assert keys == [manager.get_user_feed(users[0]).key, *(normal(user_id).key for user_id in users[1:4])]
+        assert [normal(user_id)[:] for user_id in users[1:4]] == [[activity]] * 3
+        manager.follow_user(users[5], users[0], async_=False)
+        assert manager.get_feeds(users[5])['normal'][:] == [activity]
+
     def test_followers_are_asked_for_by_keyword(self, manager: Any, author: int) -> None:
         manager.add_user_activity(author, act(1, actor=author))
         manager.remove_user_activity(author, act(1, actor=author))

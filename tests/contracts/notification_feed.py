@@ -278,6 +278,16 @@ class NotificationFeedContract:
             assert (feed[:], feed.count_unseen(), feed.count_unread()) == ([], 0, 0)
         assert other_class(1).count_unseen() == 1
 
+    @pytest.mark.parametrize('odd', ['[]', '\\*'])
+    def test_flush_takes_the_keys_of_markers_as_they_are(self, backend: Any, odd: str) -> None:
+        if not backend.may_flush:
+            pytest.skip('flush() empties what other tests, or other users of the server, may hold')
+        name = backend.notification().markers_key_format
+        feed_class = backend.notification(markers_key_format=f'{odd}{name}')
+        feed_class(1).add(lo(1, 1))
+        feed_class.flush()
+        assert feed_class(1).count_unseen() == 0
+
     def test_markers_are_for_each_user(self, three: Any) -> None:
         other = type(three)(2)
         other.add(lo(1, 1))

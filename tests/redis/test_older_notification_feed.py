@@ -188,3 +188,16 @@ def test_processes_that_meet(feed: Any) -> None:
     assert sorted(group.group for group in groups) == ['object-0', 'object-1', 'object-2']
     assert [group.activity_count for group in groups] == [20, 20, 20]
     assert feed.get_denormalized_count() == feed.count_unseen()
+
+
+def test_more_arguments_reach_a_batch_as_they_reach_the_feed(feed: Any) -> None:
+    class Noting(type(feed)):  # type: ignore[misc]
+        def add_many(self, *args: Any, **kwargs: Any) -> Any:
+            noted.append(args[1:])
+            return super().add_many(*args, **kwargs)
+
+    noted: list[Any] = []
+    one = Noting(feed.user_id)
+    with one.get_timeline_batch_interface() as batch:
+        one.add_many([act(1)], False, None, 'more', batch_interface=batch)
+    assert noted == [(False, None, 'more'), (False, None, 'more')]

@@ -64,6 +64,31 @@ def test_a_timeline_serializer_that_keeps_more_than_the_id(redis_backend: Any) -
     assert feed.count() == 18
 
 
+def test_what_is_replaced_costs_no_other_entry_its_place(redis_backend: Any) -> None:
+    feed = redis_backend.flat(timeline_serializer=WithActor, max_length=3, trim_chance=1)(1)
+    feed.add_many(acts(3))
+    again = act(2, actor=7)
+    assert again == act(2)
+    assert feed.add_many([again]) == 0
+    assert feed[:] == acts(3)[::-1]
+    members = feed.timeline_storage.redis.zrange(feed.key, 0, -1)
+    assert [str(member).count(':7') for member in members] == [0, 0, 1]
+    assert feed.add_many([act(2), act(3)]) == 1
+    assert feed[:] == acts(3, first=1)[::-1]
+
+
+def test_marks_that_differ_from_list_to_list(redis_backend: Any) -> None:
+    class OnlyOddAreUnread(redis_backend.notification(aggregator_class=ByObject)):  # type: ignore[misc]
+        def plan_marks(self, change: Any, new: Any, changed: Any, deleted: Any) -> None:
+            super().plan_marks(change, new, changed, deleted)
+            odd = {group.serialization_id for group in new if int(group.group[-1]) % 2}
+            change.marks['unread'] = [mark for mark in change.marks['unread'] if mark.new_id in odd]
+
+    feed = OnlyOddAreUnread(1)
+    feed.add_many([act(n, object=n) for n in range(5)])
+    assert (feed.count_unseen(), feed.count_unread()) == (5, 2)
+
+
 def test_hooks_of_ones_own_are_called_in_batches_too(redis_backend: Any) -> None:
     Recording.calls.clear()
     feed_class = redis_backend.flat(timeline_storage_class=Recording, max_length=5, trim_chance=1)

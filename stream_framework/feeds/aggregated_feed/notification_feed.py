@@ -77,7 +77,7 @@ class NotificationFeed(AggregatedFeed):
         batch_interface = kwargs.pop('batch_interface', None)
         if isinstance(batch_interface, BaseBatch):
             activities = self._checked(activities)
-            batch_interface.after(functools.partial(self.add_many, activities, trim, *args, **kwargs))
+            batch_interface.after(functools.partial(self.add_many, activities, trim, None, *args, **kwargs))
             return []
         with self._locked():
             groups = super().add_many(activities, trim, current_activities, *args, **kwargs)

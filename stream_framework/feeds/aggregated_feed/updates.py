@@ -8,6 +8,7 @@ they are; activities are looked up only to find the last one that is left in a g
 from __future__ import annotations
 
 import copy
+import functools
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator
 from stream_framework.exceptions import UpdateConflictError
-from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_parts
+from stream_framework.storage.base import Change, MarkChange, Snapshot, call_all, iter_parts
 
 #: How many feeds are read, and then written, at a time: bounds memory and what is in flight.
 FEEDS_AT_A_TIME = 250
@@ -108,9 +109,8 @@ def _run_part(updates: Sequence[Update]) -> None:
         by_change = {id(plan.change): plan for plan in plans if plan.change is not None}
         changes = [plan.change for plan in plans if plan.change is not None]
         refused = {id(change) for change in (storage.apply_changes(changes) if changes else ())}
-        for plan in plans:
-            if id(plan.change) not in refused:
-                _finish(plan)
+        written = [plan for plan in plans if plan.change is not None and id(plan.change) not in refused]
+        call_all(functools.partial(_finish, plan) for plan in written)
         pending = [_tried(by_change[number]) for number in refused]
         if not pending:
             return
@@ -253,20 +253,25 @@ def _grow(plan: _Plan) -> None:
     aggregator = feed.get_aggregator()
     new: list[AggregatedActivity] = []
     current = [slot.now for slot in plan.slots[: feed.merge_max_length] if slot.now is not None]
-    grown: dict[int, AggregatedActivity] = {}
+    merged: list[tuple[AggregatedActivity, AggregatedActivity]] = []
     deleted: list[AggregatedActivity] = []
     if update.added:
-        new, merged, deleted = aggregator.merge(current, update.added)
-        grown = {id(old): updated for old, updated in merged}
+        new, pairs, deleted = aggregator.merge(current, update.added)
+        merged = [(_among(current, old), updated) for old, updated in pairs]
+        deleted = [_among(current, group) for group in deleted]
+    grown = {id(old): updated for old, updated in merged}
+    dropped = set(map(id, deleted))
     changed, gone = [], []
     for slot in plan.slots:
         now = slot.now
-        if now is not None:
-            now = grown.get(id(now), now)
-        if now is None or any(now is group for group in deleted):
+        if now is None or id(now) in dropped:
             gone.append(slot.old)
-        elif now is not slot.old:
+        elif (now := grown.get(id(now), now)) is not slot.old:
             changed.append((slot.old, now))
+    # An aggregator's own way of merging may speak of groups that it knows from elsewhere.
+    known = set(map(id, current))
+    changed += [pair for pair in merged if id(pair[0]) not in known]
+    gone += [group for group in deleted if id(group) not in known]
     if new or changed or gone:
         _write(plan, aggregator, new, changed, gone)
     elif feed.guard_updates and feed.timeline_storage.repairs_marks:
@@ -274,6 +279,13 @@ def _grow(plan: _Plan) -> None:
         change = Change(feed.key, snapshot=plan.snapshot)
         feed.plan_marks(change, [], [], [])
         plan.change = change if change.lists is not None else None
+
+
+def _among(current: Sequence[AggregatedActivity], group: AggregatedActivity) -> AggregatedActivity:
+    """Which of the groups that were merged an aggregator speaks of: its own way of merging may return copies."""
+    if any(group is one for one in current):
+        return group
+    return next((one for one in current if one.serialization_id == group.serialization_id), group)
 
 
 def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> None:
@@ -309,9 +321,8 @@ def _tried(plan: _Plan) -> Update:
 
 
 def _finish(plan: _Plan) -> None:
-    feed = plan.update.feed
-    if plan.change is not None and (plan.to_add or plan.to_remove):
-        feed._written(plan.to_add, plan.to_remove, None, plan.trim_after)
+    if plan.to_add or plan.to_remove:
+        plan.update.feed._written(plan.to_add, plan.to_remove, None, plan.trim_after)
 
 
 def mark_ids(group: AggregatedActivity) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity, restored
-from stream_framework.exceptions import InvalidIdError, SerializationException
+from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseSerializer
-from stream_framework.serializers.utils import short
+from stream_framework.serializers.utils import check_ids, short
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 #: What a ``bigint`` holds.
@@ -122,7 +122,7 @@ class CassandraActivitySerializer(BaseSerializer):
                 )
             else:
                 activity = restored(self.activity_class, actor, verb, object_id, target, time, extra_context)
-        except (ValueError, TypeError, KeyError, InvalidIdError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(row)} is no stored activity: {reason}') from error
         stored_id = get('activity_id')
@@ -177,6 +177,7 @@ def _load_ids(text: str) -> dict[str, Any]:
     others = codec.loads(text)
     if not isinstance(others, dict) or not set(_PARTS).issuperset(others):
         raise SerializationException(f'{short(text)} are no ids')
+    check_ids(*others.values())
     return others
 
 

@@ -13,7 +13,7 @@ from stream_framework.activity import Activity, restored
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseAggregatedSerializer
-from stream_framework.serializers.utils import short
+from stream_framework.serializers.utils import check_ids, short
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -87,7 +87,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
             aggregated.minimized_activities = row.get('minimized_activities') or 0
             if row.get('activity_id') is not None:
                 aggregated.stored_under(row['activity_id'])
-        except (ValueError, TypeError, KeyError, SerializationException) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, SerializationException) as error:
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise SerializationException(f'{short(row.get("group"))} is no stored group: {reason}') from error
         return aggregated
@@ -115,6 +115,9 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
     def _load_activity(
         self, stored_id: Any, actor: Any, verb_id: Any, object_id: Any, target: Any, time: Any, context: Any
     ) -> Any:
+        if type(stored_id) is not int or type(time) is not int or not isinstance(context, dict):
+            raise ValueError(f'{short([stored_id, time, context])} are no id, time and context of an activity')
+        check_ids(actor, object_id, *(() if target is None else (target,)))
         verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
         moment = _EPOCH + _timedelta(microseconds=time)
         activity = restored(self.activity_class, actor, verb, object_id, target, moment, context)

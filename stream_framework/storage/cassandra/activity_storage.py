@@ -64,7 +64,7 @@ class CassandraActivityStorage(BaseActivityStorage):
         return ledger.find(minute, entry_id)
 
     def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
-        """Small reads, some of them at a time."""
+        """One statement for every few minutes, whose entries are in memory together."""
         return ledger.read(minutes)
 
     def flush(self) -> None:

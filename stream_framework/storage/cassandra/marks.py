@@ -65,7 +65,9 @@ def get_marks(names: Sequence[str]) -> list[str | None]:
     return _in_order(names, _read(list(dict.fromkeys(names))))
 
 
-def run_and_read(statements: Callable[[], Iterable[Any]], names: Sequence[str]) -> tuple[list[Any], list[str | None]]:
+def run_and_read(
+    statements: Callable[[], Iterable[Any]], names: Sequence[str], key: Any = None
+) -> tuple[list[Any], list[str | None]]:
     """Send writes, and read marks in the same wave, as if that came after them.
 
     A write counts from the timestamp that it is sent with, not from when it arrives: whoever sets a mark that this read
@@ -73,6 +75,7 @@ def run_and_read(statements: Callable[[], Iterable[Any]], names: Sequence[str]) 
     Only what had to be sent again has a timestamp from after the read, so then the marks are read once more.
 
     :param statements: makes the writes, all of which may be done twice
+    :param key: the feed that they are about, for messages
     :returns: what came of the statements, and the values of the marks
     """
     resent: list[Any] = []
@@ -85,11 +88,11 @@ def run_and_read(statements: Callable[[], Iterable[Any]], names: Sequence[str]) 
         yield from reads
 
     try:
-        results = run(writes_and_reads(), resent=resent)
+        results = run(writes_and_reads(), key, resent)
     except StorageError as error:
         if not _is_missing(error):
             raise
-        return run(statements()), get_marks(names)
+        return run(statements(), key), get_marks(names)
     written = len(results) - len(reads)
     if resent:
         return results[:written], get_marks(names)

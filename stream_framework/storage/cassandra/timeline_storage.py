@@ -78,8 +78,10 @@ class _Work(NamedTuple):
 
     def then(self, later: _Work) -> _Work:
         """This, and that after it."""
-        rows = {item: data for item, data in self.rows.items() if item not in later.gone}
-        gone = {item: None for item in self.gone if item not in later.rows}
+        # A group's id may be an int in one and text in the other.
+        leaving, coming = (set(map(ids.normalize_id, items)) for items in (later.gone, later.rows))
+        rows = {item: data for item, data in self.rows.items() if ids.normalize_id(item) not in leaving}
+        gone = {item: None for item in self.gone if ids.normalize_id(item) not in coming}
         return _Work({**rows, **later.rows}, {**gone, **later.gone}, later.length)
 
 
@@ -166,6 +168,11 @@ class CassandraTimelineStorage(GroupStorage):
         """One wave, and one more to trim. Nobody knows what was there."""
         self.write_many([('remove', [key], activities, kwargs.get('trim_length'))])
 
+    def remove_many(self, key: str, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+        """As of the base class; it takes only their ids, so what can't be stored any more can be removed."""
+        wanted = self.activities_to_ids(activities) if uses(self, _WRITES) else activities
+        return super().remove_many(key, wanted, *args, **kwargs)
+
     def trim_storage(self, key: str, length: int) -> None:
         """One query for the id to cut at, one range deletion of exactly what is older."""
         self.write_many([('trim', [key], None, length)])
@@ -233,7 +240,7 @@ class CassandraTimelineStorage(GroupStorage):
         only = next(iter(works)) if len(works) == 1 else None
         statements = functools.partial(self._statements, table, works, trimmed)
         if mark_names:
-            results, found = marks.run_and_read(statements, mark_names)
+            results, found = marks.run_and_read(statements, mark_names, only)
         else:
             results, found = run(statements(), only), []
         if trimmed:

@@ -42,7 +42,7 @@ def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Chan
         lists = change.lists
         if lists is None or not change.marks:
             together.append(change)
-        elif not (isinstance(lists, RedisListsStorage) and lists.redis_server == storage.redis_server):
+        elif not (_are_beside(lists, storage) and _are_marked_alike(change)):
             elsewhere.append(change)
         elif is_cluster(storage.redis) and not _share_a_slot(storage.redis, change):
             apart.append(change)
@@ -52,7 +52,7 @@ def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Chan
     if apart:
         refused += _apply_in_steps(storage, apart)
     for change in elsewhere:
-        # Lists of another kind, or on another server: the base class knows the order of the steps.
+        # The base class knows the order of the steps.
         change.mark_new()
         if _refused([change], _apply(storage, [change], with_marks=False)):
             refused.append(change)
@@ -63,6 +63,15 @@ def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Chan
 
 def _is_empty(change: Change) -> bool:
     return not (change.removed or change.added or any(change.marks.values()) or change.trim_length)
+
+
+def _are_beside(lists: Any, storage: RedisTimelineStorage) -> bool:
+    return isinstance(lists, RedisListsStorage) and lists.redis_server == storage.redis_server
+
+
+def _are_marked_alike(change: Change) -> bool:
+    first, *others = change.marks.values()
+    return all(marks == first for marks in others)
 
 
 def _share_a_slot(client: Any, change: Change) -> bool:

@@ -13,6 +13,17 @@ Command = tuple[Any, ...]
 
 # How a pipeline's error begins.
 _NUMBER = re.compile(r'Command # (\d+) \(')
+# How a glob of Python says that a character stands for itself.
+_LITERAL = re.compile(r'\[(.)\]', re.DOTALL)
+
+
+def glob(pattern: str) -> str:
+    """A pattern as of :mod:`fnmatch` in Redis's spelling, which has no ``[]]`` and reads ``\\`` as an escape.
+
+    >>> glob('feed[*]:[]]:*')
+    'feed\\\\*:\\\\]:*'
+    """
+    return _LITERAL.sub(r'\\\1', pattern)
 
 
 def is_cluster(client: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.redis import scripts
-from stream_framework.storage.redis.commands import Command, is_cluster
+from stream_framework.storage.redis.commands import Command, glob, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.structures.base import as_texts
@@ -85,7 +85,7 @@ class RedisListsStorage(BaseListsStorage):
         """Delete the lists whose keys match, by scanning the key space: for tests, not for every day."""
         with translated(self.redis_server):
             for name in names:
-                keys = list(self.redis.scan_iter(match=self.get_key(name), count=1000, _type='list'))
+                keys = list(self.redis.scan_iter(match=glob(self.get_key(name)), count=1000, _type='list'))
                 for part in iter_parts(keys, KEYS_PER_DELETE):
                     self._send([('UNLINK', key) for key in part])
 

@@ -36,7 +36,7 @@ from stream_framework.storage.base import (
 from stream_framework.storage.redis import pages, scripts
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.changes import apply, binary
-from stream_framework.storage.redis.commands import Command, is_cluster
+from stream_framework.storage.redis.commands import Command, glob, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
 from stream_framework.storage.redis.structures.base import as_texts
@@ -172,8 +172,9 @@ class RedisTimelineStorage(BaseTimelineStorage):
         :param marks: keys that are read along, after the writes
         :returns: how many entries were new, and how many were removed, together; the values of the marks
         """
+        replaced = 0
         if not self.holds_ids:
-            writes = self._located(writes)
+            writes, replaced = self._located(writes)
         one_by_one = is_cluster(self.redis) or not self.holds_ids
         commands: list[Command] = []
         keys_of: list[Sequence[str]] = []
@@ -201,7 +202,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
             found = replies[-1][3:]
         elif marks:
             found = replies.pop()
-        return self._written(commands, keys_of, replies), found
+        # What is replaced was written anew and removed, and is neither new nor gone.
+        return self._written(commands, keys_of, replies) - 2 * replaced, found
 
     def _written(self, commands: Sequence[Command], keys_of: Sequence[Sequence[str]], replies: Sequence[Any]) -> int:
         """How many entries were written and removed, by the replies to commands about these keys."""
@@ -267,20 +269,26 @@ class RedisTimelineStorage(BaseTimelineStorage):
             return 2 * (COMPACT_LENGTH - length)
         return VALUES_PER_CALL
 
-    def _located(self, writes: Iterable[_Write]) -> list[_Write]:
-        """Where members aren't ids: what is removed, or replaced by what is added, found by its id."""
+    def _located(self, writes: Iterable[_Write]) -> tuple[list[_Write], int]:
+        """Where members aren't ids: what is removed, or replaced by what is added, found by its id.
+
+        :returns: the writes, and how many entries they replace
+        """
         apart = [(operation, key, data, length) for operation, keys, data, length in writes for key in keys]
         found = iter(self._find([(key, item) for _, key, data, _ in apart for item in data or ()]))
         located: list[_Write] = []
+        replaced = 0
         for operation, key, data, length in apart:
             there = {entry.member: None for _ in data or () for entry in next(found)}
             if operation == 'add':
                 given = {binary(member) for member in data.values()}
                 there = {member: None for member in there if binary(member) not in given}
-                located.append(('add', [key], data, length))
+                replaced += len(there)
+                # Trimmed while both are there, the timeline would lose one too many.
+                located.append(('add', [key], data, None if there else length))
             if there or operation == 'trim':
                 located.append((operation if operation == 'trim' else 'remove', [key], there, length))
-        return located
+        return located, replaced
 
     def score(self, activity_id: Any) -> str:
         """The score of an entry of this id, as Redis reads it back to the same double."""
@@ -448,7 +456,9 @@ class RedisTimelineStorage(BaseTimelineStorage):
         """Delete the sorted sets whose keys match, by scanning the key space: for tests, not for every day."""
         with translated(self.redis_server):
             client = self.redis
-            for keys in iter_parts(list(client.scan_iter(match=pattern, count=1000, _type='zset')), KEYS_PER_DELETE):
+            for keys in iter_parts(
+                list(client.scan_iter(match=glob(pattern), count=1000, _type='zset')), KEYS_PER_DELETE
+            ):
                 self.send([('UNLINK', key) for key in keys])
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
