@@ -91,6 +91,11 @@ class ModelsBenchmark(works.Benchmark):
             self.compare(f'write {name}', ('library', serializer.dumps, kept), ('plain', by_hand.dumps, kept))
             stored = [serializer.dumps(activity) for activity in kept]
             self.compare(f'read {name}', ('library', serializer.loads, stored), ('plain', by_hand.loads, stored))
+            # More than the library keeps the parts of: none has been read a short while ago.
+            stored = [serializer.dumps(activity) for activity in self.make(20_000, with_context=with_context)]
+            self.compare(
+                f'read {name}, each anew', ('library', serializer.loads, stored), ('plain', by_hand.loads, stored)
+            )
 
     def groups(self) -> None:
         for name, group_class, serializer_class, by_hand in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import uuid
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 # Nearly all activities: plain ints, a time between 1970 and 5138, a context of ours or none.
 _PLAIN = re.compile(r'([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,20}),([0-9]{1,11})\.([0-9]{6}),(\{[ -~]*)?\Z')
+# What is kept of longer texts would take much memory.
+_SHORT = 200
 _INT = re.compile(r'-?[0-9]+\Z')
 _UUID = re.compile(r'[0-9a-f]{32}\Z')
 
@@ -113,30 +116,29 @@ class ActivitySerializer(BaseSerializer):
         :param pairs: ``(id, what was stored)``; the id is ``None`` if it isn't known
         :raises SerializationException: as of :meth:`loads`
         """
-        activity_class, loads, match, verbs = self.activity_class, self.loads, _PLAIN.match, self._verbs
+        activity_class, loads, verbs = self.activity_class, self.loads, self._verbs
         ours, new = activity_class.__init__ is Activity.__init__, activity_class.__new__
         activities: list[Any] = []
         for stored_id, data in pairs:
-            plain = match(data) if ours and type(data) is str and type(stored_id) is int else None
-            verb = None if plain is None else verbs.get(int(plain[2]))
-            if plain is None or verb is None:
+            plain = _plain_parts(data) if ours and type(data) is str and len(data) <= _SHORT else None
+            verb = None if plain is None else verbs.get(plain[1])
+            if plain is None or verb is None or type(stored_id) is not int:
                 activity = loads(data)
                 if stored_id is not None:
                     activity.stored_under(ids.normalize_id(stored_id))
                 activities.append(activity)
                 continue
             # loads(), restored() and stored_under(), written out: calling them takes as long as what they do.
-            actor, _, object_text, target, seconds, microseconds, context = plain.groups()
             activity = new(activity_class)
+            actor_id, _, object_id, target_id, time, context = plain
             activity.verb = verb
-            activity.time = time = _EPOCH + int(seconds + microseconds) * _MICROSECOND
-            activity.actor_id = actor_id = int(actor)
-            activity.object_id = object_id = int(object_text)
-            if target == '0':
-                activity.target = activity.target_id = target_id = None
-            else:
-                activity.target_id = target_id = int(target)
-            activity.extra_context = {} if context is None else self._load_context(context)
+            activity.time = time
+            activity.actor_id = actor_id
+            activity.object_id = object_id
+            activity.target_id = target_id
+            if target_id is None:
+                activity.target = None
+            activity.extra_context = self._load_context(context) if context else {}
             activity._stored_id = stored_id
             activity._stored_as = (time, actor_id, verb, object_id, target_id)
             activities.append(activity)
@@ -157,15 +159,26 @@ class ActivitySerializer(BaseSerializer):
         return context
 
 
+@functools.lru_cache(maxsize=8192)
+def _plain_parts(text: str) -> _Parts | None:
+    """What :func:`_parts` returns of an activity as nearly all are; ``None`` of others.
+
+    The newest activities are in many users' pages: what their texts say is kept, some 4 MB of it.
+    """
+    match = _PLAIN.match(text)
+    if match is None:
+        return None
+    actor, verb, object_id, target, seconds, microseconds, context = match.groups()
+    time = _EPOCH + int(seconds + microseconds) * _MICROSECOND
+    return int(actor), int(verb), int(object_id), None if target == '0' else int(target), time, context or ''
+
+
 def _parts(text: str) -> _Parts:
     """Actor, verb, object, target, time and the text of the context."""
+    plain = _plain_parts(text) if len(text) <= _SHORT else None
+    if plain is not None:
+        return plain
     actor, verb, object_id, target, time, context = text.split(',', 5)
-    seconds, _, decimals = time.partition('.')
-    digits = seconds + decimals
-    # Ids that are plain ints and times after 1970 are nearly all there is.
-    if len(decimals) == 6 and 0 < len(seconds) <= 12 and are_digits(f'{actor}{verb}{object_id}{target}{digits}'):
-        target_id = None if target == '0' else int(target)
-        return int(actor), int(verb), int(object_id), target_id, _EPOCH + int(digits) * _MICROSECOND, context
     if not are_digits(verb):
         raise ValueError(f'{short(verb)} is no id of a verb')
     return (

@@ -44,31 +44,75 @@ local function rank_of(score, id, after)
   return first
 end
 
-local low = 0
-if ARGV[1] ~= '' then
-  low = rank_of(ARGV[1], ARGV[2], false)
+-- More members than share a score, unless many things happened within a thousandth of a second.
+local SHARE_A_SCORE = 5
+
+-- The page next to a bound: what follows the bound's score, without the first ones of that very score which lie before
+-- the bound. nil if that takes more than a few.
+local function next_to(score, id, ascending, skip, count)
+  local command, far = 'ZREVRANGEBYSCORE', '-inf'
+  if ascending then
+    command, far = 'ZRANGEBYSCORE', '+inf'
+  end
+  local wanted = skip + count + SHARE_A_SCORE
+  local found = redis.call(command, key, score, far, 'LIMIT', 0, wanted)
+  local before = 0
+  for _, member in ipairs(found) do
+    if (ascending and less(member, id)) or (not ascending and less(id, member)) then
+      before = before + 1
+    else
+      break
+    end
+  end
+  if before > SHARE_A_SCORE then
+    return nil
+  end
+  local page = {}
+  for i = before + skip + 1, math.min(before + skip + count, #found) do
+    page[#page + 1] = found[i]
+  end
+  return page
 end
-local total = redis.call('ZCARD', key)
-local high = total
-if ARGV[3] ~= '' then
-  high = rank_of(ARGV[3], ARGV[4], true)
-end
-local skip, count = tonumber(ARGV[6]), tonumber(ARGV[7])
-local size = high - low - skip
-if count >= 0 and count < size then
-  size = count
-end
-if size <= 0 then
-  return {}
-end
-local members
-if ARGV[5] == '1' then
-  members = redis.call('ZRANGE', key, low + skip, low + skip + size - 1)
-else
+
+local function between(ascending, skip, count)
+  if ARGV[1] == '' and ARGV[3] == '' then
+    local stop = count < 0 and -1 or skip + count - 1
+    return redis.call(ascending and 'ZRANGE' or 'ZREVRANGE', key, skip, stop)
+  end
+  local low = 0
+  if ARGV[1] ~= '' then
+    low = rank_of(ARGV[1], ARGV[2], false)
+  end
+  local total = redis.call('ZCARD', key)
+  local high = total
+  if ARGV[3] ~= '' then
+    high = rank_of(ARGV[3], ARGV[4], true)
+  end
+  local size = high - low - skip
+  if count >= 0 and count < size then
+    size = count
+  end
+  if size <= 0 then
+    return {}
+  end
+  if ascending then
+    return redis.call('ZRANGE', key, low + skip, low + skip + size - 1)
+  end
   local start = total - high + skip
-  members = redis.call('ZREVRANGE', key, start, start + size - 1)
+  return redis.call('ZREVRANGE', key, start, start + size - 1)
 end
-if #KEYS == 1 then
+
+local ascending, skip, count = ARGV[5] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
+local members
+if count >= 0 and skip + count <= 100 then
+  if ascending and ARGV[1] ~= '' and ARGV[3] == '' then
+    members = next_to(ARGV[1], ARGV[2], true, skip, count)
+  elseif not ascending and ARGV[3] ~= '' and ARGV[1] == '' then
+    members = next_to(ARGV[3], ARGV[4], false, skip, count)
+  end
+end
+members = members or between(ascending, skip, count)
+if #KEYS == 1 or #members == 0 then
   return members
 end
 
