@@ -434,7 +434,7 @@ class Manager:
                         and batch_interface.repeats(feed, kwargs.get('activities'), kwargs.get('trim', True))
                     ):
                         # What the first got is queued for all others, without making a feed for each.
-                        batch_interface.repeat([feed_class.key_format % {'user_id': item} for item in user_ids[2:]])
+                        batch_interface.repeat(_keys(feed_class.key_format, user_ids[2:]))
                         break
                 operation(feed, **kwargs)
             if shared is not None and marked is not None:
@@ -629,6 +629,15 @@ def _differ_in_keys(feed_class: Any) -> bool:
         and isinstance(feed_class.key_format, str)
         and not hasattr(feed_class, 'key')
     )
+
+
+def _keys(key_format: str, user_ids: Iterable[Any]) -> list[str]:
+    """The keys of users' feeds."""
+    head, id_itself, tail = key_format.partition('%(user_id)s')
+    if id_itself and '%' not in head + tail:
+        # The same in half the time, for nearly all formats.
+        return [f'{head}{user_id!s}{tail}' for user_id in user_ids]
+    return [key_format % {'user_id': user_id} for user_id in user_ids]
 
 
 def _reads_its_own_way(feed: Any) -> bool:

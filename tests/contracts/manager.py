@@ -202,6 +202,22 @@ class ManagerContract:
         manager.follow_user(users[5], users[0], async_=False)
         assert manager.get_feeds(users[5])['normal'][:] == [activity]
 
+    @pytest.mark.parametrize(
+        'form', ['%(user_id)s:%(user_id)s', '100%%:%(user_id)s', '%(user_id)04d:x', '<%(user_id)r>']
+    )
+    def test_key_formats(self, backend: Any, manager: Any, users: list[int], form: str) -> None:
+        base = manager.feed_classes['normal']
+        feed_class = backend.flat(key_format=base.key_format.replace('%(user_id)s', form))
+        feed_class.insert_activity(act(1))
+        tasks.fanout_operation(
+            feed_manager=manager,
+            feed_class=feed_class,
+            user_ids=users,
+            operation=add_operation,
+            operation_kwargs={'activities': [act(1)]},
+        )
+        assert [feed_class(user_id)[:] for user_id in users] == [[act(1)]] * len(users)
+
     def test_followers_are_asked_for_by_keyword(self, manager: Any, author: int) -> None:
         manager.add_user_activity(author, act(1, actor=author))
         manager.remove_user_activity(author, act(1, actor=author))

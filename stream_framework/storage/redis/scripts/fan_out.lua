@@ -16,15 +16,28 @@ local last = '-' .. (keep + 1)
 local call, pcall = redis.call, redis.pcall
 local result = { 0, 0, '' }
 
+local function put(key, ...)
+  local reply = pcall(command, key, ...)
+  if type(reply) == 'table' then
+    return reply.err
+  end
+  result[1] = result[1] + reply
+  if keep > 0 and (reply > 0 or command == 'ZREM') then
+    call('ZREMRANGEBYRANK', key, '0', last)
+  end
+end
+
+-- Nearly every fan-out is of one activity.
+local one, score, member = #ARGV == 6, ARGV[5], ARGV[6]
+
 local function write(key)
+  if one then
+    return put(key, score, member)
+  end
   for first = 5, #ARGV, step do
-    local reply = pcall(command, key, unpack(ARGV, first, math.min(first + step - 1, #ARGV)))
-    if type(reply) == 'table' then
-      return reply.err
-    end
-    result[1] = result[1] + reply
-    if keep > 0 and (reply > 0 or command == 'ZREM') then
-      call('ZREMRANGEBYRANK', key, '0', last)
+    local failure = put(key, unpack(ARGV, first, math.min(first + step - 1, #ARGV)))
+    if failure then
+      return failure
     end
   end
 end
