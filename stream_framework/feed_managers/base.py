@@ -27,8 +27,8 @@ from stream_framework.exceptions import MessageError, NotDefinedError, UpdateCon
 from stream_framework.feeds.base import BaseFeed, UserBaseFeed
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
-from stream_framework.storage.base import BaseActivityStorage, BaseBatch
-from stream_framework.utils import chunks, get_metrics_instance
+from stream_framework.storage.base import BaseActivityStorage, BaseBatch, keeps_promise
+from stream_framework.utils import MetricsOfSettings, chunks
 
 logger = logging.getLogger(__name__)
 
@@ -105,10 +105,8 @@ class Manager:
     #: that adding and removing take the same few milliseconds whatever the audience.
     publish_in_worker: bool = False
 
-    @property
-    def metrics(self) -> Any:
-        """What counts and times the manager's work."""
-        return get_metrics_instance()
+    #: What counts and times the manager's work: see :mod:`stream_framework.metrics.base`.
+    metrics: Any = MetricsOfSettings()
 
     def get_user_follower_ids(self, user_id: Any) -> Mapping[Any, Iterable[Any]]:
         """Who gets what a user does: priority -> ids. The application defines it.
@@ -131,7 +129,7 @@ class Manager:
         :raises StorageError: for what the server refuses
         """
         # By the methods for one activity, which applications override.
-        self.user_feed_class.insert_activity(activity, **self._turned_marks([activity]))
+        self._store(self.user_feed_class.insert_activity, activity, [activity])
         user_feed = self.get_user_feed(user_id)
         # In a batch, since outside one the feed would store the activity a second time.
         with user_feed.get_timeline_batch_interface() as batch_interface:
@@ -362,18 +360,25 @@ class Manager:
         parts = [list(part) for part in chunks(activities, chunk_size)]
         user_feed = self.get_user_feed(user_id)
         for part in parts:
-            self.user_feed_class.insert_activities(part, **self._turned_marks(part))
+            self._store(self.user_feed_class.insert_activities, part, part)
             with user_feed.get_timeline_batch_interface() as batch_interface:
                 user_feed.add_many(part, batch_interface=batch_interface, trim=False)
         if fanout:
             self._fan_out(user_id, add_operation, parts)
 
-    def _turned_marks(self, activities: list[Activity]) -> dict[str, Any]:
-        """The keywords with which the activity storage turns marks that are there to ``added``."""
+    def _store(self, insert: Callable[..., Any], given: Any, activities: list[Activity]) -> None:
+        """Store activities, and turn marks that are there to ``added``."""
         storage = self.user_feed_class.get_activity_storage()
         if storage is None or not storage.supports_marks:
-            return {}
-        return {'turn_marks': (self._activity_marks(storage, activities), 'added', self.operation_ttl)}
+            insert(given)
+            return
+        names = self._activity_marks(storage, activities)
+        if _inserts_as_usual(self.user_feed_class) and keeps_promise(type(storage), 'supports_marks', *_STORING):
+            insert(given, turn_marks=(names, 'added', self.operation_ttl))
+        else:
+            # What an application has written for 1.4.0 need not pass on what it doesn't know.
+            insert(given)
+            storage.set_marks(names, 'added', self.operation_ttl, existing=True)
 
     def _fan_out(self, user_id: Any, operation: Callable[..., Any], parts: list[list[Activity]]) -> None:
         kwargs = [messages.prepare({'activities': part, 'trim': True}) for part in parts]
@@ -631,6 +636,19 @@ def _differ_in_keys(feed_class: Any) -> bool:
     )
 
 
+_STOCK_INSERTS: dict[str, Any] = {
+    'insert_activity': BaseFeed.insert_activity.__func__,  # type: ignore[attr-defined]
+    'insert_activities': BaseFeed.insert_activities.__func__,  # type: ignore[attr-defined]
+}
+
+#: What takes ``turn_marks``.
+_STORING = ('add', 'add_many', 'add_to_storage')
+
+
+def _inserts_as_usual(feed_class: Any) -> bool:
+    return all(getattr(getattr(feed_class, name), '__func__', None) is own for name, own in _STOCK_INSERTS.items())
+
+
 def _keys(key_format: str, user_ids: Iterable[Any]) -> list[str]:
     """The keys of users' feeds."""
     head, id_itself, tail = key_format.partition('%(user_id)s')
@@ -642,7 +660,12 @@ def _keys(key_format: str, user_ids: Iterable[Any]) -> list[str]:
 
 def _reads_its_own_way(feed: Any) -> bool:
     """Whether a feed is read as its class says, or from a storage that it has made for itself."""
-    return type(feed).get_activity_slice is not BaseFeed.get_activity_slice or 'timeline_storage' in vars(feed)
+    cls = type(feed)
+    return (
+        cls.get_activity_slice is not BaseFeed.get_activity_slice
+        or cls.__getitem__ is not BaseFeed.__getitem__
+        or 'timeline_storage' in vars(feed)
+    )
 
 
 def _takes_references(feed: Any) -> bool:

@@ -12,7 +12,14 @@ from typing import Any, ClassVar, NoReturn
 from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
-from stream_framework.storage.base import FILTERS, ORDERINGS, BaseActivityStorage, BaseBatch, BaseTimelineStorage
+from stream_framework.storage.base import (
+    FILTERS,
+    ORDERINGS,
+    BaseActivityStorage,
+    BaseBatch,
+    BaseTimelineStorage,
+    keeps_promise,
+)
 
 
 class _MadeOnFirstUse:
@@ -113,11 +120,11 @@ class BaseFeed:
         cls.insert_activities([activity], **kwargs)
 
     @classmethod
-    def remove_activity(cls, activity: Any, **kwargs: Any) -> None:
+    def remove_activity(cls, activity_or_id: Any, **kwargs: Any) -> None:
         """Remove a whole activity, given itself or by its id, from the activity storage: all feeds skip it then."""
         storage = cls.get_activity_storage()
         if storage is not None:
-            storage.remove(activity, **kwargs)
+            storage.remove(activity_or_id, **kwargs)
 
     @classmethod
     def get_timeline_batch_interface(cls) -> Any:
@@ -161,7 +168,7 @@ class BaseFeed:
                 if batch is not None:
                     batch.has_checked(activities, type(self))
             kwargs['batch_interface'] = batch_interface
-        rides, follows = self._trimming(trim)
+        rides, follows = self._trimming(trim, batch is not None)
         if rides:
             kwargs['trim_length'] = self.max_length
         added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
@@ -170,9 +177,9 @@ class BaseFeed:
             batch.repeatable(self, activities, trim, self._draws_length(trim))
         return added
 
-    def remove(self, activity_id: Any, *args: Any, **kwargs: Any) -> Any:
+    def remove(self, activity_or_id: Any, *args: Any, **kwargs: Any) -> Any:
         """Remove one activity; see :meth:`remove_many`."""
-        return self.remove_many([activity_id], *args, **kwargs)
+        return self.remove_many([activity_or_id], *args, **kwargs)
 
     def remove_many(
         self, activity_ids: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
@@ -188,7 +195,7 @@ class BaseFeed:
         activity_ids = _as_list(activity_ids)
         if batch_interface is not None:
             kwargs['batch_interface'] = batch_interface
-        rides, trim = self._trimming(trim)
+        rides, trim = self._trimming(trim, isinstance(batch_interface, BaseBatch))
         if rides:
             kwargs['trim_length'] = self.max_length
         removed = self.timeline_storage.remove_many(self.key, activity_ids, *args, **kwargs)
@@ -373,14 +380,20 @@ class BaseFeed:
         if self.activity_storage_class is not None:
             self.insert_activities(activities)
 
-    def _trimming(self, trim: bool) -> tuple[bool, bool]:
-        """Whether a write trims in its own step, and whether it is to be followed by :meth:`trim`."""
+    def _trimming(self, trim: bool, batched: bool) -> tuple[bool, bool]:
+        """Whether a write trims in its own step, and whether it is to be followed by :meth:`trim`.
+
+        :param batched: whether the storage decides how it is written
+        """
         if not trim or self.trim_chance <= 0:
             return False, False
+        storage = self.timeline_storage
         # A subclass that trims in its own way is asked to, instead.
-        rides = self.timeline_storage.trims_on_write and not _is_own(self.trim, BaseFeed.trim)
-        due = (rides and self.timeline_storage.trims_for_free) or random.random() < self.trim_chance
-        return (True, False) if rides and due else (False, due)
+        exact = storage.trims_on_write and not _is_own(self.trim, BaseFeed.trim)
+        if not ((exact and storage.trims_for_free) or random.random() < self.trim_chance):
+            return False, False
+        rides = exact and (batched or keeps_promise(type(storage), 'trims_on_write', *_WRITES))
+        return rides, not rides
 
     def _draws_length(self, trim: bool) -> Any:
         """Where chance decides which of the feeds that are written alike are trimmed: what decides for each."""
@@ -420,6 +433,10 @@ class UserBaseFeed(BaseFeed):
 
     key_format = 'user_feed:%(user_id)s'
     max_length = 10**6
+
+
+# What takes the length to trim to, where a storage trims as it writes.
+_WRITES = ('add_many', 'remove_many', 'add_to_storage', 'remove_from_storage')
 
 
 def _is_own(method: Any, base: Any) -> bool:

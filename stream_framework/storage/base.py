@@ -14,7 +14,7 @@ Three values travel between them:
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSeri
 from stream_framework.serializers.dummy import DummySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base_lists_storage import BaseListsStorage
-from stream_framework.utils import get_metrics_instance
+from stream_framework.utils import MetricsOfSettings
 
 Pairs = list[tuple[Any, Any]]
 
@@ -64,10 +64,8 @@ class BaseStorage:
             self.aggregated_activity_class = options['aggregated_activity_class']
         self.options = options
 
-    @property
-    def metrics(self) -> Any:
-        """What counts and times reads and writes: see :mod:`stream_framework.metrics.base`."""
-        return get_metrics_instance()
+    #: What counts and times reads and writes: see :mod:`stream_framework.metrics.base`.
+    metrics: Any = MetricsOfSettings()
 
     @property
     def serializer(self) -> Any:
@@ -234,9 +232,9 @@ class BaseActivityStorage(BaseStorage):
         loaded = self.load_all(None, there)
         return {pair[0]: activity for pair, activity in zip(there, loaded, strict=True)}
 
-    def remove(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
+    def remove(self, activity_or_id: Any, *args: Any, **kwargs: Any) -> Any:
         """Remove one activity, given itself or by its id."""
-        return self.remove_many([activity], *args, **kwargs)
+        return self.remove_many([activity_or_id], *args, **kwargs)
 
     def remove_many(self, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
         """Remove activities, given themselves or by their ids; those that aren't there are no error."""
@@ -630,6 +628,8 @@ class BaseTimelineStorage(BaseStorage):
         :param trim_length: (where ``trims_on_write``) keep only the newest so many, in the same step
         :returns: how many were new; ``None`` if queued
         """
+        if not isinstance(activities, Sized):
+            activities = list(activities)
         if not activities:
             return 0
         batch_interface = kwargs.get('batch_interface')
@@ -870,6 +870,22 @@ class BaseTimelineStorage(BaseStorage):
 def methods(cls: Any, *names: str) -> dict[str, Any]:
     """Some methods of a class, as they are now, for :func:`uses`."""
     return {name: getattr(cls, name) for name in names}
+
+
+def keeps_promise(cls: type, promise: str, *hooks: str) -> bool:
+    """Whether what a class says of some hooks is said of those that it has.
+
+    An application's subclass that defines one of them in its own way, with the signature that 1.4.0 had, inherits the
+    attribute that promises more; unless it says so again, that was said of another hook.
+
+    :param promise: the name of a class attribute
+    """
+    for base in cls.__mro__:
+        if promise in vars(base):
+            return bool(getattr(cls, promise))
+        if not vars(base).keys().isdisjoint(hooks):
+            return False
+    return False
 
 
 def uses(thing: Any, stock: Mapping[str, Any]) -> bool:

@@ -53,8 +53,15 @@ class BaseListsStorage:
 
     def add_once(self, **lists: Iterable[Any]) -> None:
         """Append items; one that is in its list already is moved to the end instead."""
-        if given := _given(lists):
+        given = _given(lists)
+        if not given:
+            return
+        if type(self).add is BaseListsStorage.add:
             self.add_to_storage(given, once=True)
+        else:
+            # Written for 1.4.0, a storage has these two, and perhaps no hooks.
+            self.remove(**given)
+            self.add(**given)
 
     def remove(self, **lists: Iterable[Any]) -> None:
         """Remove items from lists, wherever they stand; those that aren't there are skipped."""

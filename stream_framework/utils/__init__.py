@@ -172,6 +172,13 @@ def get_metrics_instance() -> Any:
     return metrics
 
 
+class MetricsOfSettings:
+    """A class attribute that is :func:`get_metrics_instance`, until something else is assigned to it."""
+
+    def __get__(self, thing: Any, owner: type | None = None) -> Any:
+        return get_metrics_instance()
+
+
 def count_task(name: str, event: str, count: int = 1) -> None:
     """Tell the metrics what happened to a task.
 

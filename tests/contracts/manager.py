@@ -12,6 +12,7 @@ from celery import current_app
 
 from stream_framework import tasks
 from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
+from stream_framework.metrics.base import Metrics
 from stream_framework.verbs import Comment, Love
 from tests import managers
 from tests.contracts.support import act, acts, at, ids, members, names
@@ -217,6 +218,60 @@ class ManagerContract:
             operation_kwargs={'activities': [act(1)]},
         )
         assert [feed_class(user_id)[:] for user_id in users] == [[act(1)]] * len(users)
+
+    @pytest.mark.parametrize('method', ['add_to_storage', 'add_many', 'add', 'insert_activity', 'insert_activities'])
+    def test_what_passes_no_keywords_on(self, manager_class: Any, users: list[int], author: int, method: str) -> None:
+        """An application's own way of storing, as it was with 1.4.0, need not know what ours is called with."""
+        base = manager_class.user_feed_class
+        storage_class = base.activity_storage_class
+
+        class Storage(storage_class):  # type: ignore[misc]
+            pass
+
+        class UserFeed(base):  # type: ignore[misc]
+            activity_storage_class = Storage
+
+        if method.startswith('insert'):
+            setattr(UserFeed, method, classmethod(lambda cls, given: getattr(super(UserFeed, cls), method)(given)))
+        else:
+            setattr(Storage, method, lambda self, given, *args, **kwargs: getattr(super(Storage, self), method)(given))
+        manager = manager_class()
+        manager.user_feed_class = UserFeed
+        activity = act(1, actor=author)
+        for _ in range(2):
+            manager.add_user_activity(author, activity)
+            assert manager.get_feeds(users[1])['normal'][:] == [activity]
+            manager.remove_user_activity(author, activity)
+            assert manager.get_feeds(users[1])['normal'][:] == []
+        manager.batch_import(author, [activity])
+        assert manager.get_feeds(users[1])['normal'][:] == [activity]
+
+    def test_following_a_feed_that_shows_a_part(self, manager_class: Any, users: list[int]) -> None:
+        class Even(manager_class.user_feed_class):  # type: ignore[misc]
+            def __getitem__(self, item: Any) -> Any:
+                return [activity for activity in super().__getitem__(item) if activity.object_id % 2 == 0]
+
+        manager = manager_class()
+        manager.user_feed_class = Even
+        Even.insert_activities(acts(4, actor=users[0]))
+        manager.get_user_feed(users[0]).add_many(acts(4, actor=users[0]))
+        manager.follow_user(users[1], users[0], async_=False)
+        assert ids(manager.get_feeds(users[1])['normal'][:]) == ids([act(2), act(0)])
+
+    def test_metrics_may_be_assigned(self, manager: Any, users: list[int]) -> None:
+        class Counting(Metrics):
+            published = 0
+
+            def on_activity_published(self) -> None:
+                self.published += 1
+
+        assert isinstance(type(manager).metrics, Metrics)
+        manager.metrics = Counting()
+        manager.add_user_activity(users[0], act(1, actor=users[0]))
+        assert manager.metrics.published == 1
+        storage = manager.user_feed_class.get_activity_storage()
+        storage.metrics = Counting()
+        assert isinstance(storage.metrics, Counting)
 
     def test_followers_are_asked_for_by_keyword(self, manager: Any, author: int) -> None:
         manager.add_user_activity(author, act(1, actor=author))

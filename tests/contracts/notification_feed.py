@@ -267,6 +267,46 @@ class NotificationFeedContract:
         three.add(lo(1, 1))
         assert three.count_unseen() == 1
 
+    def test_a_markers_storage_as_1_4_0_had_them(self, backend: Any) -> None:
+        class Lists(BaseListsStorage):
+            """Knows the methods that 1.4.0 called, and no hooks."""
+
+            kept: dict[str, list[str]] = {}
+
+            def add(self, **lists: Any) -> None:
+                for name, items in lists.items():
+                    self.kept.setdefault(name, []).extend(map(str, items))
+
+            def remove(self, **lists: Any) -> None:
+                for name, items in lists.items():
+                    gone = set(map(str, items))
+                    self.kept[name] = [item for item in self.kept.get(name, []) if item not in gone]
+
+            def count(self, *names: str) -> Any:
+                counts = tuple(len(self.kept.get(name, ())) for name in names)
+                return counts[0] if len(names) == 1 else counts
+
+            def get(self, *names: str) -> Any:
+                found = tuple(list(self.kept.get(name, ())) for name in names)
+                return found[0] if len(names) == 1 else found
+
+            def flush(self, *names: str) -> None:
+                for name in names:
+                    self.kept.pop(name, None)
+
+        feed = backend.notification(markers_storage_class=Lists)(1)
+        feed.add_many([lo(1, 1), lo(2, 2)])
+        feed.add(lo(3, 1))
+        assert feed.get_notification_data() == {'unseen_count': 2, 'unread_count': 2}
+        feed.mark_activities([feed[:][0]], read=True)
+        assert [(group.is_seen, group.is_read) for group in feed[:]] == [(True, True), (False, False)]
+        feed.update_markers(unseen_ids=[feed[:][0].serialization_id])
+        assert feed.count_unseen() == 2
+        feed.mark_all()
+        assert (feed.count_unseen(), feed.count_unread()) == (0, 1)
+        feed.delete()
+        assert feed.count_unread() == 0
+
     def test_flush_takes_all_markers_along(self, backend: Any) -> None:
         if not backend.may_flush:
             pytest.skip('flush() empties what other tests, or other users of the server, may hold')

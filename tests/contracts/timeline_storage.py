@@ -33,6 +33,13 @@ class TimelineStorageContract:
         storage.add(key, act(2))
         assert self.all(storage, key) == ids([act(2), act(1)])
 
+    def test_iterators(self, storage: Any, key: str) -> None:
+        storage.add_many(key, iter(acts(3)))
+        storage.add_many(key, iter([]))
+        assert storage.count(key) == 3
+        storage.remove_many(key, iter(acts(2)))
+        assert ids(storage.get_slice(key, 0, 5)) == ids([act(2)])
+
     def test_entries_are_references_or_whole(self, backend: Any, storage: Any, key: str) -> None:
         storage.add(key, act(1))
         [entry] = storage.get_slice(key, 0, 1)

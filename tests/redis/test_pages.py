@@ -12,6 +12,7 @@ import redis
 from stream_framework.exceptions import StorageError, StreamFrameworkError
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.metrics.base import Metrics
+from stream_framework.storage.base import BaseStorage
 from stream_framework.storage.redis import connection, pages
 from stream_framework.storage.redis.activity_storage import ActivityCache, RedisActivityStorage
 from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
@@ -125,7 +126,7 @@ class Own:
         (Own.Getting, 'get_many', 2),
         (Own.Deserializing, 'deserialize_activities', 1),
         (Own.Slicing, 'get_slice_from_storage', 2),
-        (Own.Few, 'get_cache', 1),
+        (Own.Few, 'get_cache', 2),
     ],
 )
 def test_ways_of_an_applications_own(
@@ -172,7 +173,7 @@ class Counting(Metrics):
 def test_metrics_are_told_the_same(feed: Any, monkeypatch: pytest.MonkeyPatch, scripts: bool) -> None:
     feed.remove_activity(act(59))
     metrics = Counting()
-    monkeypatch.setattr('stream_framework.storage.base.get_metrics_instance', lambda: metrics)
+    monkeypatch.setattr(BaseStorage, 'metrics', metrics)
     if not scripts:
         monkeypatch.setattr(pages, 'LOOK_UPS', 0)
     feed.get_activity_slice(0, 60)

@@ -10,6 +10,8 @@ from stream_framework.activity import Activity, DehydratedActivity
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.pickle_serializer import AggregatedActivityPickleSerializer, PickleSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.redis.activity_storage import ActivityCache, RedisActivityStorage
+from stream_framework.storage.redis.lists_storage import RedisListsStorage
 from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
 from stream_framework.verbs import Love
 from tests.contracts.support import act, acts, at
@@ -87,6 +89,114 @@ def test_marks_that_differ_from_list_to_list(redis_backend: Any) -> None:
     feed = OnlyOddAreUnread(1)
     feed.add_many([act(n, object=n) for n in range(5)])
     assert (feed.count_unseen(), feed.count_unread()) == (5, 2)
+
+
+class Timelines14(RedisTimelineStorage):
+    """With the hooks' signatures of 1.4.0."""
+
+    calls: list[Any] = []
+
+    def add_to_storage(self, key: str, activities: Any, batch_interface: Any = None) -> Any:
+        self.calls.append('add')
+        return super().add_to_storage(key, activities, batch_interface=batch_interface)
+
+    def remove_from_storage(self, key: str, activities: Any, batch_interface: Any = None) -> Any:
+        self.calls.append('remove')
+        return super().remove_from_storage(key, activities, batch_interface=batch_interface)
+
+
+@pytest.mark.parametrize('chance', [1, 0.01, 0])
+def test_hooks_as_1_4_0_had_them(redis_backend: Any, chance: float) -> None:
+    Timelines14.calls.clear()
+    feed = redis_backend.flat(timeline_storage_class=Timelines14, max_length=3, trim_chance=chance)(1)
+    assert feed.add_many(acts(5)) == 5
+    assert feed.count() == (3 if chance else 5)
+    assert feed.remove(act(4)) == 1
+    with type(feed).get_timeline_batch_interface() as batch:
+        for user_id in (1, 2):
+            type(feed)(user_id).add_many(acts(3, first=5), batch_interface=batch)
+    assert [type(feed)(user_id)[:3] for user_id in (1, 2)] == [acts(3, first=5)[::-1]] * 2
+    assert Timelines14.calls == ['add', 'remove', 'add', 'add']
+
+
+@pytest.mark.parametrize('kind', ['aggregated', 'notification'])
+def test_hooks_as_1_4_0_had_them_are_called_for_groups(redis_backend: Any, kind: str) -> None:
+    feed = getattr(redis_backend, kind)(
+        timeline_storage_class=Timelines14, aggregator_class=ByObject, max_length=2, trim_chance=1
+    )(1)
+    Timelines14.calls.clear()
+    feed.add_many([act(1, object=1)])
+    feed.add_many([act(2, object=1)])
+    assert Timelines14.calls == ['add', 'remove', 'add']
+    feed.remove(act(2, object=1))
+    for n in range(3):
+        feed.add(act(10 + n, object=n))
+    assert [group.group for group in feed[:]] == ['object-2', 'object-1']
+    assert feed[:][1].activity_count == 2
+    if kind == 'notification':
+        assert feed.count_unseen() == 3
+
+
+def test_hooks_of_ones_own_and_another_writer(redis_backend: Any) -> None:
+    """What has been written since a feed was read is not overwritten."""
+
+    class Interrupted(Timelines14):
+        def read_newest(self, keys: Any, length: int) -> Any:
+            snapshots = super().read_newest(keys, length)
+            if others:
+                plain(1).add(others.pop())
+            return snapshots
+
+    others = [act(5, object=1), act(6, object=2)]
+    feed_class = redis_backend.aggregated(timeline_storage_class=Interrupted, aggregator_class=ByObject)
+    plain = type('Plain', (feed_class,), {'timeline_storage_class': RedisTimelineStorage})
+    feed_class(1).add(act(1, object=1))
+    assert {group.group: group.activity_count for group in plain(1)[:]} == {'object-1': 2, 'object-2': 1}
+
+
+def test_hashes_of_ones_own(redis_backend: Any) -> None:
+    class Hashes(ActivityCache):
+        calls: list[str] = []
+
+        def get_many(self, fields: Any) -> Any:
+            self.calls.append('get')
+            return super().get_many(fields)
+
+        def set_many(self, key_value_pairs: Any) -> Any:
+            self.calls.append('set')
+            return super().set_many(key_value_pairs)
+
+        def delete_many(self, fields: Any) -> Any:
+            self.calls.append('delete')
+            return super().delete_many(fields)
+
+    class Storage(RedisActivityStorage):
+        def get_cache(self) -> Any:
+            return Hashes(name, redis_server=self.redis_server)
+
+    name = redis_backend.key()
+    feed = redis_backend.flat(activity_storage_class=Storage)(1)
+    feed.add_many(acts(5))
+    assert feed[:3] == acts(5)[:1:-1]
+    assert feed.activity_storage.remove_many(acts(2)) == 2
+    assert feed[:] == acts(5)[:1:-1]
+    assert list(dict.fromkeys(Hashes.calls)) == ['set', 'get', 'delete']
+    Storage().flush()
+    assert feed[:] == []
+
+
+def test_lists_of_ones_own(redis_backend: Any) -> None:
+    class Lists(RedisListsStorage):
+        calls: list[Any] = []
+
+        def add(self, **lists: Any) -> None:
+            self.calls.append(sorted(lists))
+            super().add(**lists)
+
+    feed = redis_backend.notification(markers_storage_class=Lists)(1)
+    feed.add(act(1))
+    assert Lists.calls == [['unread', 'unseen']]
+    assert (feed.count_unseen(), feed.count_unread()) == (1, 1)
 
 
 def test_hooks_of_ones_own_are_called_in_batches_too(redis_backend: Any) -> None:

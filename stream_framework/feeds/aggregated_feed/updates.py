@@ -294,7 +294,7 @@ def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> N
     to_remove, to_add, result = feed.plan_diff(new, changed, gone)
     update.result = aggregator.rank(result)
     entries = {id(slot.old): slot.entry for slot in plan.slots}
-    rides, plan.trim_after = feed._trimming(update.trim)
+    rides, plan.trim_after = feed._trimming(update.trim, batched=True)
     plan.to_remove, plan.to_add = to_remove, to_add
     plan.change = Change(
         feed.key,

@@ -49,6 +49,10 @@ class RedisActivityStorage(BaseActivityStorage):
         """The server's name in ``STREAM_REDIS_CONFIG``."""
         return self.options.get('redis_server') or 'default'
 
+    def _own_cache(self) -> Any:
+        """The hashes where an application's ``get_cache()`` gives some of another kind, or on another server."""
+        return None if type(self).get_cache is RedisActivityStorage.get_cache else self.get_cache()
+
     def place_of(self, activity_id: Any) -> str:
         """The hash that an activity is in."""
         return f'key {self.get_cache().get_key(str(activity_id))!r}'
@@ -79,7 +83,10 @@ class RedisActivityStorage(BaseActivityStorage):
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip, ``turn_marks`` included; no transaction: each activity is stored on its own."""
         commands: list[Command] = []
-        for key, fields in self._by_shard(serialized_activities):
+        cache = self._own_cache()
+        if cache is not None:
+            cache.set_many({str(activity_id): data for activity_id, data in serialized_activities.items()})
+        for key, fields in self._by_shard(serialized_activities) if cache is None else ():
             command: list[Any] = ['HSET', key]
             for field, activity_id in fields.items():
                 command += (field, serialized_activities[activity_id])
@@ -87,11 +94,16 @@ class RedisActivityStorage(BaseActivityStorage):
         if kwargs.get('turn_marks'):
             names, value, ttl = kwargs['turn_marks']
             commands += self._set_marks(names, value, ttl, existing=True)
-        self._send(commands)
+        if commands:
+            self._send(commands)
         return len(serialized_activities)
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
         """One pipelined round trip: one command for each hash."""
+        if (cache := self._own_cache()) is not None:
+            values = cache.get_many([str(activity_id) for activity_id in activity_ids])
+            stored = {activity_id: values.get(str(activity_id)) for activity_id in activity_ids}
+            return {activity_id: value for activity_id, value in stored.items() if value is not None}
         parts = self._by_shard(activity_ids)
         replies = self._send([('HMGET', key, *fields) for key, fields in parts])
         found: dict[int, Any] = {}
@@ -101,6 +113,8 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def remove_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip; returns how many were there."""
+        if (cache := self._own_cache()) is not None:
+            return sum(cache.delete_many([str(activity_id) for activity_id in activity_ids]).values())
         return sum(self._send([('HDEL', key, *fields) for key, fields in self._by_shard(activity_ids)]))
 
     def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
@@ -171,4 +185,4 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def flush(self) -> None:
         """Delete the ten hashes. Marks, and a ledger, expire by themselves."""
-        self._send([('DEL', key) for key in self.get_cache().get_keys()])
+        self.get_cache().delete()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from stream_framework import ids
-from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_parts
+from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_parts, methods, uses
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import is_cluster
 from stream_framework.storage.redis.lists_storage import RedisListsStorage
@@ -22,6 +22,9 @@ from stream_framework.storage.redis.structures.base import as_text
 
 if TYPE_CHECKING:
     from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
+
+# How marker lists change, where an application has no way of its own.
+_LISTS_WRITES = methods(RedisListsStorage, 'add', 'add_once', 'remove', 'add_to_storage', 'remove_from_storage')
 
 #: Feeds whose groups one script call changes.
 CHANGES_PER_CALL = 25
@@ -66,7 +69,8 @@ def _is_empty(change: Change) -> bool:
 
 
 def _are_beside(lists: Any, storage: RedisTimelineStorage) -> bool:
-    return isinstance(lists, RedisListsStorage) and lists.redis_server == storage.redis_server
+    on_one_server = isinstance(lists, RedisListsStorage) and lists.redis_server == storage.redis_server
+    return on_one_server and uses(lists, _LISTS_WRITES)
 
 
 def _are_marked_alike(change: Change) -> bool:

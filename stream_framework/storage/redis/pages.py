@@ -20,7 +20,7 @@ from stream_framework import settings
 from stream_framework.exceptions import SerializationException
 from stream_framework.storage.base import methods, uses
 from stream_framework.storage.redis import scripts
-from stream_framework.storage.redis.activity_storage import ActivityCache, RedisActivityStorage
+from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.config import redis
 from stream_framework.storage.redis.errors import translated
@@ -43,8 +43,7 @@ _POWERS = frozenset(float(10**exponent) for exponent in range(16, 309))
 _without_scripts: weakref.WeakSet[Any] = weakref.WeakSet()
 
 # What activities are read by, and found by, where an application has no way of its own.
-_READS = methods(RedisActivityStorage, 'get_many', 'get_map', 'get_from_storage')
-_SHARDS = methods(ActivityCache, 'get_key', 'get_keys')
+_READS = methods(RedisActivityStorage, 'get_many', 'get_map', 'get_from_storage', 'get_cache')
 
 
 def read_ids(
@@ -163,14 +162,13 @@ def _hashes(storage: RedisTimelineStorage, activity_storage: Any, client: Any) -
     """The keys of the hashes, where a script may read them; ``None`` where an application has a way of its own, too."""
     if (
         not uses(activity_storage, _READS)
-        or type(activity_storage).metrics is not type(storage).metrics
+        or activity_storage.metrics is not storage.metrics
         or not _on_one_server(storage.redis_server, activity_storage.redis_server)
         or is_cluster(client)
         or client in _without_scripts
     ):
         return None
-    shards = activity_storage.get_cache()
-    return shards.get_keys() if uses(shards, _SHARDS) else None
+    return activity_storage.get_cache().get_keys()
 
 
 def _on_one_server(one: str, other: str) -> bool:

@@ -484,6 +484,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if (
             length < 1
             or is_cluster(self.redis)
+            or not uses(self, _WRITES)
             or getattr(type(serializer), 'select', None) is not AggregatedActivitySerializer.select
         ):
             return self.read_newest(keys, length)
@@ -499,9 +500,25 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return snapshots
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """Each feed in one step; one round trip for all of them, three on a cluster for feeds that have marks."""
+        """Each feed in one step; one round trip for all of them, three on a cluster for feeds that have marks.
+
+        Not where a subclass defines ``add_to_storage``, ``remove_from_storage`` or ``trim_storage``: they are called.
+        """
+        if not uses(self, _WRITES):
+            return self._apply_by_hooks(changes)
         self._locate_removed(changes)
         return apply(self, changes)
+
+    def _apply_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
+        """Where an application writes in its own way: looked at first, so not in one step; feed by feed."""
+        refused = []
+        for change in changes:
+            snapshot = change.snapshot
+            if snapshot is not None and self.read_newest([change.key], snapshot.token)[0].entries != snapshot.entries:
+                refused.append(change)
+            else:
+                super().apply_changes([change])
+        return refused
 
     @property
     def repairs_marks(self) -> bool:
