@@ -63,6 +63,43 @@ class BaseActivity:
     dehydrated: bool = False
 
 
+class _OwnId(property):
+    """An id as a subclass defines it; of what was read, and not changed since, the id that it is stored under.
+
+    Made again of what was stored, such an id may differ: Cassandra keeps milliseconds, and ``super()`` would give the
+    finished id to start from.
+    """
+
+    def __init__(self, own: property) -> None:
+        def serialization_id(activity: Any) -> Any:
+            stored_id = activity.stored_id
+            return own.__get__(activity) if stored_id is None else stored_id
+
+        super().__init__(serialization_id, own.fset, own.fdel, own.__doc__)
+
+
+#: Ways of making ids that look at what is stored by themselves.
+_OUR_IDS: list[Any] = []
+
+
+def _wrap_own_id(cls: Any) -> None:
+    own = next(vars(base)['serialization_id'] for base in cls.__mro__ if 'serialization_id' in vars(base))
+    if isinstance(own, property) and not isinstance(own, _OwnId) and own not in _OUR_IDS:
+        cls.serialization_id = _OwnId(own)
+
+
+def makes_own_ids(cls: Any) -> bool:
+    """Whether a class of activities, or of groups, has an application's own ids."""
+    return isinstance(cls.serialization_id, _OwnId)
+
+
+def _of_its_kind(thing: Any, stored_id: Any) -> Any:
+    """A stored id as the class makes ids: some are UUIDs."""
+    made = thing.serialization_id
+    kind = next((kind for kind in (uuid.UUID, str, int) if isinstance(made, kind)), type(stored_id))
+    return uuid.UUID(int=int(stored_id)) if kind is uuid.UUID else kind(stored_id)
+
+
 class Activity(BaseActivity):
     """Something that happened: ``actor`` did ``verb`` to ``object``.
 
@@ -129,6 +166,10 @@ class Activity(BaseActivity):
             self._set_object_or_id('target', target)
         self.extra_context = {} if extra_context is None else extra_context
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _wrap_own_id(cls)
+
     def _set_object_or_id(self, name: str, value: Any) -> None:
         value_id = ids.object_id(value)
         setattr(self, f'{name}_id', value_id)
@@ -157,7 +198,8 @@ class Activity(BaseActivity):
 
     def stored_under(self, stored_id: int) -> None:
         """Remember the id that the activity was read under, for as long as it isn't changed."""
-        self._stored_id = stored_id
+        self._stored_id = None
+        self._stored_id = _of_its_kind(self, stored_id) if makes_own_ids(type(self)) else stored_id
         self._stored_as = self._id_parts()
 
     def _id_parts(self) -> tuple[Any, ...]:
@@ -180,6 +222,9 @@ class Activity(BaseActivity):
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__}: {self.actor_id} {self.verb.past_tense} {self.object_id}>'
+
+
+_OUR_IDS.append(Activity.serialization_id)
 
 
 def restored(
@@ -230,6 +275,9 @@ class ActorSafeIdMixin:
         if self._stored_id is not None and self._stored_as == self._id_parts():
             return self._stored_id
         return ids.hashed_activity_id(self.time, self.actor_id, self.verb.id, self.object_id, self.target_id)
+
+
+_OUR_IDS.append(ActorSafeIdMixin.serialization_id)
 
 
 class DehydratedActivity(BaseActivity):
@@ -308,6 +356,15 @@ class AggregatedActivity(BaseActivity):
         self.dehydrated = False
         self._activity_ids: list[int] = []
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _wrap_own_id(cls)
+
+    @property
+    def stored_id(self) -> str | None:
+        """The id that the group was read under, if it wouldn't be made again, for as long as it isn't changed."""
+        return self._stored_id if self._stored_at == self.updated_at else None
+
     @property
     def serialization_id(self) -> str:
         """The id under which feeds and markers know the group: digits that sort by ``updated_at``.
@@ -321,7 +378,8 @@ class AggregatedActivity(BaseActivity):
     def stored_under(self, stored_id: int) -> None:
         """Remember the id that the group was read under, for as long as it doesn't change."""
         text = ids.format_group_id(stored_id)
-        self._stored_id = text
+        self._stored_id = None
+        self._stored_id = _of_its_kind(self, text) if makes_own_ids(type(self)) else text
         self._stored_at = self.updated_at
 
     def get_dehydrated(self) -> AggregatedActivity:
@@ -495,6 +553,9 @@ class AggregatedActivity(BaseActivity):
             return f'<{type(self).__name__} {self.group}: {len(self)} activities, dehydrated>'
         verbs = ', '.join(verb.past_tense for verb in self.verbs)
         return f'<{type(self).__name__} {self.group}: actors {self.actor_ids} {verbs} objects {self.object_ids}>'
+
+
+_OUR_IDS.append(AggregatedActivity.serialization_id)
 
 
 class NotificationActivity(AggregatedActivity):

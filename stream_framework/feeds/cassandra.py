@@ -72,5 +72,9 @@ def _check_first_use(feed_class: Any) -> None:
         classes.add(feed_class)
     for other in others:
         # The same name once more is the same class, defined again.
-        if schema.share_keys(feed_class, other) and feed_class.__qualname__ != other.__qualname__:
+        if schema.share_keys(feed_class, other) and _name(feed_class) != _name(other):
             warnings.warn(schema.clash(other, feed_class), RuntimeWarning, stacklevel=3)
+
+
+def _name(feed_class: Any) -> tuple[str, str]:
+    return feed_class.__module__, feed_class.__qualname__

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from stream_framework import ids
-from stream_framework.activity import Activity, restored
+from stream_framework.activity import Activity, makes_own_ids, restored
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseSerializer
@@ -117,7 +117,8 @@ class ActivitySerializer(BaseSerializer):
         :raises SerializationException: as of :meth:`loads`
         """
         activity_class, loads, verbs = self.activity_class, self.loads, self._verbs
-        ours, new = activity_class.__init__ is Activity.__init__, activity_class.__new__
+        ours = activity_class.__init__ is Activity.__init__ and not makes_own_ids(activity_class)
+        new = activity_class.__new__
         activities: list[Any] = []
         for stored_id, data in pairs:
             plain = _plain_parts(data) if ours and type(data) is str and len(data) <= _SHORT else None

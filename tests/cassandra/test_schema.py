@@ -300,6 +300,19 @@ def test_the_first_use_warns_of_keys_that_clash(feeds: Any) -> None:
         Other.get_timeline_storage()
 
 
+def test_the_first_use_tells_modules_apart(feeds: Any) -> None:
+    def made(module: str) -> Any:
+        return type('Same', (feeds.CassandraFeed,), {'key_format': 'same:%(user_id)s', '__module__': module})
+
+    one, again, other = made('one'), made('one'), made('other')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        one.get_timeline_storage()
+        again.get_timeline_storage()
+    with pytest.warns(RuntimeWarning, match='both write keys'):
+        other.get_timeline_storage()
+
+
 def run_command(tmp_path: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     port = settings.CASSANDRA_DRIVER_KWARGS['port']
     hosts = ','.join(f'{host}:{port}' for host in settings.STREAM_CASSANDRA_HOSTS)

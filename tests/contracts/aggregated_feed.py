@@ -11,8 +11,10 @@ import pytest
 
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin, RecentVerbAggregator
+from stream_framework.metrics.base import Metrics
+from stream_framework.storage.base import BaseStorage
 from stream_framework.verbs import Add, Comment, Follow, Love
-from tests.contracts.flat_feed import ShortId, UuidId
+from tests.contracts.flat_feed import OWN_IDS, ShortId, UuidId
 from tests.contracts.support import START, act, acts, at, ids, members, names
 
 LOVED, COMMENTED = '3-2013-07-08', '2-2013-07-08'
@@ -429,6 +431,74 @@ class AggregatedFeedContract:
         assert failed.value.args == (calls[0],)
         # Where a batch is one transaction, nothing was written.
         assert [feed_class(user_id).count() for user_id in (1, 2, 3)] in ([1] * 3, [0] * 3)
+
+    @pytest.mark.parametrize('cls', OWN_IDS, ids=lambda cls: cls.__name__)
+    def test_activities_in_groups_have_the_ids_that_they_are_stored_under(self, backend: Any, cls: Any) -> None:
+        feed = backend.aggregated(activity_class=cls, aggregator_class=ByObject)(1)
+        given = [act(n, object=1, time=at(n).replace(microsecond=123456 + n), cls=cls) for n in range(4)]
+        if cls is UuidId:
+            given = [act(n, object=n, time=at(n), cls=cls) for n in range(4)]
+        for activity in given:
+            feed.add(activity)
+        assert sorted(item.serialization_id for group in feed[:] for item in group.activities) == [
+            item.serialization_id for item in given
+        ]
+        assert all(feed.contains(item) for item in given)
+        feed.remove(feed[:][-1].activities[0])
+        feed.remove(given[1])
+        assert sorted(item.serialization_id for group in feed[:] for item in group.activities) == [
+            item.serialization_id for item in given[2:]
+        ]
+
+    def test_hooks_of_a_storage_are_called(self, backend: Any) -> None:
+        if backend.name == 'sqlite':
+            pytest.skip('the example writes groups in one statement')
+
+        class Timelines(backend.timeline_storage_class):  # type: ignore[misc,name-defined]
+            def add_to_storage(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append(('add', len(activities)))
+                return super().add_to_storage(key, activities, *args, **kwargs)
+
+            def remove_from_storage(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
+                calls.append(('remove', len(activities)))
+                return super().remove_from_storage(key, activities, *args, **kwargs)
+
+        calls: list[Any] = []
+        feed_class = backend.aggregated(aggregator_class=ByObject, timeline_storage_class=Timelines)
+        feed = feed_class(1)
+        feed.add_many([act(1, object=1), act(2, object=2)])
+        feed.add(act(3, object=1))
+        assert calls == [('add', 2), ('remove', 1), ('add', 1)]
+        feed.remove(act(2, object=2))
+        feed_class.insert_activity(act(4, object=4))
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2):
+                feed_class(user_id).add_many([act(4, object=4)], batch_interface=batch)
+        assert names(feed[:]) == ['object-4', 'object-1']
+        assert [group.activity_count for group in feed[:]] == [1, 2]
+        assert names(feed_class(2)[:]) == ['object-4']
+
+    def test_metrics_count_groups(self, backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Counting(Metrics):
+            def on_feed_write(self, feed_class: Any, activities_count: int) -> None:
+                counted.append(('written', feed_class, activities_count))
+
+            def on_feed_remove(self, feed_class: Any, activities_count: int) -> None:
+                counted.append(('removed', feed_class, activities_count))
+
+        counted: list[Any] = []
+        monkeypatch.setattr(BaseStorage, 'metrics', Counting())
+        feed = backend.aggregated(aggregator_class=ByObject)(1)
+        feed.add_many([act(1, object=1), act(2, object=2)])
+        feed.add(act(3, object=1))
+        feed.remove(act(2, object=2))
+        storage = type(feed.timeline_storage)
+        assert [entry for entry in counted if entry[1] is storage] == [
+            ('written', storage, 2),
+            ('written', storage, 1),
+            ('removed', storage, 1),
+            ('removed', storage, 1),
+        ]
 
     def test_an_aggregator_may_speak_of_copies(self, backend: Any) -> None:
         class Copying(ByObject):

@@ -47,6 +47,35 @@ class Other(Activity):
         return super().serialization_id + 1
 
 
+class WithActor(Activity):
+    """The usual id, and the actor."""
+
+    @property
+    def serialization_id(self) -> int:
+        return super().serialization_id * 1000 + self.actor_id % 1000
+
+
+class InMicroseconds(Activity):
+    """An id of the time, as exact as it is given."""
+
+    @property
+    def serialization_id(self) -> int:
+        return (self.time - START) // datetime.timedelta(microseconds=1) * 1000 + self.object_id % 1000 + 10**18
+
+
+class MixedIn:
+    @property
+    def serialization_id(self) -> Any:
+        return super().serialization_id * 1000 + 7  # type: ignore[misc]
+
+
+class WithAMixin(MixedIn, Activity):
+    """The usual id, changed by a class that is no activity."""
+
+
+OWN_IDS = [UuidId, WithActor, InMicroseconds, WithAMixin]
+
+
 class SafeActivity(ActorSafeIdMixin, Activity):
     """An id that includes the actor."""
 
@@ -393,6 +422,24 @@ class FlatFeedContract:
         assert (calls, failed.value.args) == ([1, 2, 3], (1,))
         # Where a batch is one transaction, nothing was written.
         assert [feed_class(user_id).count() for user_id in (1, 2, 3)] in ([1] * 3, [0] * 3)
+
+    @pytest.mark.parametrize('cls', OWN_IDS, ids=lambda cls: cls.__name__)
+    def test_what_is_read_has_the_id_that_it_is_stored_under(self, backend: Any, cls: Any) -> None:
+        feed = backend.flat(activity_class=cls)(1)
+        given = [act(n, time=at(n).replace(microsecond=123456 + n), cls=cls) for n in range(3)]
+        feed.add_many(given)
+        found = feed[:][::-1]
+        assert found == given
+        assert [item.serialization_id for item in found] == [item.serialization_id for item in given]
+        assert [type(item.serialization_id) for item in found] == [type(item.serialization_id) for item in given]
+        assert [feed.index_of(item) for item in found] == [2, 1, 0]
+        feed.add_many(found)
+        assert feed.count() == 3
+        changed = feed[0][0]
+        changed.object_id = 9
+        assert changed.serialization_id != given[2].serialization_id
+        feed.remove_many(found[:2])
+        assert feed[:] == given[2:]
 
     @pytest.mark.parametrize('odd', '*?[]\\^!-', ids=ascii)
     def test_flush_takes_keys_as_they_are(self, backend: Any, odd: str) -> None:

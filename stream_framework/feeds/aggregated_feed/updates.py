@@ -110,6 +110,7 @@ def _run_part(updates: Sequence[Update]) -> None:
         changes = [plan.change for plan in plans if plan.change is not None]
         refused = {id(change) for change in (storage.apply_changes(changes) if changes else ())}
         written = [plan for plan in plans if plan.change is not None and id(plan.change) not in refused]
+        _count(storage, written)
         call_all(functools.partial(_finish, plan) for plan in written)
         pending = [_tried(by_change[number]) for number in refused]
         if not pending:
@@ -318,6 +319,16 @@ def _tried(plan: _Plan) -> Update:
         for marks in plan.change.marks.values():
             plan.update.tried.update(mark.new_id for mark in marks if mark.new_id is not None)
     return plan.update
+
+
+def _count(storage: Any, plans: Sequence[_Plan]) -> None:
+    """Tell the metrics how many groups were written, and how many went, the former states of those that changed too."""
+    added = sum(len(plan.to_add) for plan in plans)
+    removed = sum(len(plan.to_remove) for plan in plans)
+    if added:
+        storage.metrics.on_feed_write(type(storage), added)
+    if removed:
+        storage.metrics.on_feed_remove(type(storage), removed)
 
 
 def _finish(plan: _Plan) -> None:

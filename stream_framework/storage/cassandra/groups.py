@@ -496,7 +496,7 @@ class GroupStorage(BaseTimelineStorage):
                 read = self.read_newest if attempt == 0 else self.read_latest
                 for change, snapshot in zip(pending, read([change.key for change in pending], 1), strict=True):
                     change.snapshot = snapshot
-                pending = self.apply_changes(pending)
+                pending = GroupStorage.apply_changes(self, pending)
                 if not pending:
                     break
                 _wait(attempt)

@@ -11,7 +11,7 @@ from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, Change, Pairs, Write, methods, uses
+from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Change, Pairs, Write, methods, uses
 from stream_framework.storage.cassandra import connection, marks, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
@@ -433,6 +433,27 @@ class CassandraTimelineStorage(GroupStorage):
             self.delete_group_feed(table, key)
         else:
             run([table.statement(_DELETE_FEED, key)], key)
+
+    def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """As of :class:`GroupStorage`, unless a subclass defines ``add_to_storage``, ``remove_from_storage`` or
+        ``trim_storage``: they are called, feed by feed, when what was read has been found to be there still.
+        """
+        if uses(self, _WRITES):
+            return super().apply_changes(changes)
+        refused = []
+        for change in changes:
+            if self._is_as_read(change):
+                BaseTimelineStorage.apply_changes(self, [change])
+            else:
+                refused.append(change)
+        return refused
+
+    def _is_as_read(self, change: Change) -> bool:
+        read = change.snapshot
+        if read is None:
+            return True
+        now = self.read_latest([change.key], len(read.entries) + 1)[0]
+        return now.token.version == read.token.version and now.entries[: len(read.entries)] == read.entries
 
     def flush(self) -> None:
         """Empty the table: whatever feeds are in it, of whatever class."""
