@@ -95,7 +95,10 @@ def makes_own_ids(cls: Any) -> bool:
 
 def _of_its_kind(thing: Any, stored_id: Any) -> Any:
     """A stored id as the class makes ids: some are UUIDs."""
-    made = thing.serialization_id
+    try:
+        made = thing.serialization_id
+    except Exception:  # noqa: BLE001 - whatever keeps it from being made again, it is stored under this one
+        return stored_id
     kind = next((kind for kind in (uuid.UUID, str, int) if isinstance(made, kind)), type(stored_id))
     return uuid.UUID(int=int(stored_id)) if kind is uuid.UUID else kind(stored_id)
 

@@ -569,3 +569,16 @@ class TestNotificationActivity:
         for activity in acts(20):
             made.append(activity)
         assert (len(made), made.activity_count) == (15, 20)
+
+
+def test_an_id_that_can_not_be_made_again_is_as_it_is_stored() -> None:
+    class OfContext(Activity):
+        @property
+        def serialization_id(self) -> int:
+            return self.extra_context['number']
+
+    activity = OfContext(1, Love, 2)
+    activity.stored_under(77)
+    assert activity.serialization_id == 77
+    activity.object_id, activity.extra_context = 3, {'number': 78}
+    assert activity.serialization_id == 78
