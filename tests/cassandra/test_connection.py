@@ -481,7 +481,7 @@ def test_consistency_by_name_or_value(one: Any, level: Any) -> None:
         assert found == {ConsistencyLevel.name_to_value[wanted]}, kind
 
 
-@pytest.mark.parametrize('level', ['SOME', '', 99, 1.5], ids=repr)
+@pytest.mark.parametrize('level', ['SOME', '', 99, 1.5, 'any', 'SERIAL', 9], ids=repr)
 def test_a_consistency_level_that_is_none(one: Any, feed: Any, level: Any) -> None:
     settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL = level
     with pytest.raises(ConfigurationError) as failed:

@@ -109,13 +109,17 @@ def address() -> str:
     return ', '.join(f'{point[0]}:{point[1]}' if isinstance(point, tuple) else f'{point}:{port}' for point in points)
 
 
+# What the server only writes by, or only reads by.
+_ONE_WAY = ('ANY', 'SERIAL', 'LOCAL_SERIAL')
+
+
 def consistency() -> int:
     """The consistency level that the setting names.
 
-    :raises ConfigurationError: if it is no level
+    :raises ConfigurationError: if it is no level, or none that both reads and writes can have
     """
     level = settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL
-    names = ConsistencyLevel.name_to_value
+    names = {name: value for name, value in ConsistencyLevel.name_to_value.items() if name not in _ONE_WAY}
     if isinstance(level, str):
         found = names.get(level.strip().upper())
     else:
