@@ -96,7 +96,7 @@ class Stage:
     def close(self) -> None:
         """End everything but the broker."""
         for worker in self.workers:
-            worker.stop()
+            worker.stop(or_kill=True)
         if self.storage is not None:
             self.storage.stop()
             self.folder.cleanup()
@@ -162,7 +162,7 @@ def play(stage: Stage, seed: int, kills: int = 3, event: Callable[[], None] | No
             again = _drain(manager)
             recovered = time.monotonic()
         for worker in stage.workers:
-            worker.stop()
+            worker.stop(or_kill=True)
         _compare(manager, graph, [activity for activity in added if activity not in removed])
     except BaseException:
         for worker in stage.workers:

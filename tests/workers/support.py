@@ -76,9 +76,18 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(children), signal.SIGKILL)
 
-    def stop(self) -> None:
-        """Have it finish what it does, and end."""
-        self._end()
+    def stop(self, or_kill: bool = False) -> None:
+        """Have it finish what it does, and end.
+
+        :param or_kill: ``kill -9`` one that doesn't: after its broker was killed, Celery's shutdown now and then waits for
+            a connection that is no more
+        """
+        try:
+            self._end()
+        except LookupError:
+            if not or_kill:
+                raise
+            self.kill()
 
     def _end(self) -> None:
         if self._process is not None:
