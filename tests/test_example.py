@@ -204,7 +204,7 @@ def test_interrupted() -> None:
         stderr=subprocess.PIPE,
         text=True,
         # A shell has its jobs in the background ignore it, and so would this one then.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert '1,000,000 events' in process.stdout.readline()

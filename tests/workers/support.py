@@ -79,8 +79,8 @@ class Worker:
     def stop(self, or_kill: bool = False) -> None:
         """Have it finish what it does, and end.
 
-        :param or_kill: ``kill -9`` one that doesn't: after its broker was killed, Celery's shutdown now and then waits for
-            a connection that is no more
+        :param or_kill: ``kill -9`` one that doesn't: after its broker was killed, Celery's shutdown now and then waits
+            for a connection that is no more
         """
         try:
             self._end()
