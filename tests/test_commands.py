@@ -181,7 +181,7 @@ class TestValues:
     @pytest.mark.parametrize(
         ('values', 'words'),
         [
-            ({'STREAM_CASSANDRA_CONSISTENCY_LEVEL': 'MOST'}, "'MOST': give one of ANY, ONE"),
+            ({'STREAM_CASSANDRA_CONSISTENCY_LEVEL': 'MOST'}, "'MOST': give one of ONE, TWO"),
             ({'STREAM_CASSANDRA_CONSISTENCY_LEVEL': True}, 'is True'),
             ({'CASSANDRA_DRIVER_KWARGS': {'prot': 9042}}, "unknown key 'prot' (did you mean 'port'?)"),
             ({'CASSANDRA_DRIVER_KWARGS': {'protocol_version': 2}}, 'no server since Cassandra 4.0'),
