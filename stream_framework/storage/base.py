@@ -866,6 +866,22 @@ class BaseTimelineStorage(BaseStorage):
                 self.trim(change.key, change.trim_length)
         return []
 
+    def apply_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
+        """As :meth:`apply_changes`, where an application's subclass writes in its own way: its hooks are called, feed by
+        feed, when what was read has been found to be there still; so not in one step.
+        """
+        refused = []
+        for change in changes:
+            if change.snapshot is None or self.is_as_read(change.snapshot):
+                BaseTimelineStorage.apply_changes(self, [change])
+            else:
+                refused.append(change)
+        return refused
+
+    def is_as_read(self, snapshot: Snapshot) -> bool:
+        """Whether a timeline's newest entries are still those of a snapshot, for :meth:`apply_by_hooks`."""
+        raise NotDefinedError(f'{type(self).__name__} must define is_as_read(snapshot)')
+
 
 def methods(cls: Any, *names: str) -> dict[str, Any]:
     """Some methods of a class, as they are now, for :func:`uses`."""

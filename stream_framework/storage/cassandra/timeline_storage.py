@@ -11,7 +11,7 @@ from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, BaseTimelineStorage, Change, Pairs, Write, methods, uses
+from stream_framework.storage.base import BaseBatch, Change, Pairs, Snapshot, Write, methods, uses
 from stream_framework.storage.cassandra import connection, marks, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
@@ -436,24 +436,15 @@ class CassandraTimelineStorage(GroupStorage):
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
         """As of :class:`GroupStorage`, unless a subclass defines ``add_to_storage``, ``remove_from_storage`` or
-        ``trim_storage``: they are called, feed by feed, when what was read has been found to be there still.
+        ``trim_storage``: they are called.
         """
-        if uses(self, _WRITES):
-            return super().apply_changes(changes)
-        refused = []
-        for change in changes:
-            if self._is_as_read(change):
-                BaseTimelineStorage.apply_changes(self, [change])
-            else:
-                refused.append(change)
-        return refused
+        return super().apply_changes(changes) if uses(self, _WRITES) else self.apply_by_hooks(changes)
 
-    def _is_as_read(self, change: Change) -> bool:
-        read = change.snapshot
-        if read is None:
-            return True
-        now = self.read_latest([change.key], len(read.entries) + 1)[0]
-        return now.token.version == read.token.version and now.entries[: len(read.entries)] == read.entries
+    def is_as_read(self, snapshot: Snapshot) -> bool:
+        """One statement."""
+        now = self.read_latest([snapshot.key], len(snapshot.entries) + 1)[0]
+        same = now.token.version == snapshot.token.version
+        return same and now.entries[: len(snapshot.entries)] == snapshot.entries
 
     def flush(self) -> None:
         """Empty the table: whatever feeds are in it, of whatever class."""

@@ -505,20 +505,13 @@ class RedisTimelineStorage(BaseTimelineStorage):
         Not where a subclass defines ``add_to_storage``, ``remove_from_storage`` or ``trim_storage``: they are called.
         """
         if not uses(self, _WRITES):
-            return self._apply_by_hooks(changes)
+            return self.apply_by_hooks(changes)
         self._locate_removed(changes)
         return apply(self, changes)
 
-    def _apply_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
-        """Where an application writes in its own way: looked at first, so not in one step; feed by feed."""
-        refused = []
-        for change in changes:
-            snapshot = change.snapshot
-            if snapshot is not None and self.read_newest([change.key], snapshot.token)[0].entries != snapshot.entries:
-                refused.append(change)
-            else:
-                super().apply_changes([change])
-        return refused
+    def is_as_read(self, snapshot: Snapshot) -> bool:
+        """One round trip."""
+        return self.read_newest([snapshot.key], snapshot.token)[0].entries == snapshot.entries
 
     @property
     def repairs_marks(self) -> bool:
