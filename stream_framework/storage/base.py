@@ -867,8 +867,9 @@ class BaseTimelineStorage(BaseStorage):
         return []
 
     def apply_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
-        """As :meth:`apply_changes`, where an application's subclass writes in its own way: its hooks are called, feed by
-        feed, when what was read has been found to be there still; so not in one step.
+        """As :meth:`apply_changes`, where an application's subclass writes in its own way: its hooks are called.
+
+        That is feed by feed, when what was read has been found to be there still; so not in one step.
         """
         refused = []
         for change in changes:

@@ -83,14 +83,14 @@ class RedisActivityStorage(BaseActivityStorage):
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip, ``turn_marks`` included; no transaction: each activity is stored on its own."""
         commands: list[Command] = []
-        cache = self._own_cache()
-        if cache is not None:
+        if (cache := self._own_cache()) is not None:
             cache.set_many({str(activity_id): data for activity_id, data in serialized_activities.items()})
-        for key, fields in self._by_shard(serialized_activities) if cache is None else ():
-            command: list[Any] = ['HSET', key]
-            for field, activity_id in fields.items():
-                command += (field, serialized_activities[activity_id])
-            commands.append(tuple(command))
+        else:
+            for key, fields in self._by_shard(serialized_activities):
+                command: list[Any] = ['HSET', key]
+                for field, activity_id in fields.items():
+                    command += (field, serialized_activities[activity_id])
+                commands.append(tuple(command))
         if kwargs.get('turn_marks'):
             names, value, ttl = kwargs['turn_marks']
             commands += self._set_marks(names, value, ttl, existing=True)
