@@ -15,6 +15,7 @@ from stream_framework.feed_managers.base import FanoutPriority
 from tests import managers
 from tests.backends import Memory
 from tests.contracts.support import act, ids
+from tests.forks import in_a_fork
 
 THREADS = 8
 EACH = 60
@@ -290,3 +291,24 @@ def test_following_and_posting_at_once(memory: Any, monkeypatch: pytest.MonkeyPa
     assert set(found) <= gone, 'a removed activity came back'
     for author in followed:
         assert set(ids(posted[author])) <= set(found)
+
+
+def test_forks_of_a_process_whose_threads_are_writing(memory: Memory) -> None:
+    feed_class = memory.notification()
+    stop = threading.Event()
+
+    def work(number: int) -> None:
+        while not stop.is_set():
+            feed_class(number).add(act(1))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(30):
+            # The lock that a thread may hold right now is of no use to the child.
+            assert in_a_fork(lambda: [feed_class(9).add(act(1)), feed_class(9).count()][1], patience=30) == 1
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -6,6 +6,8 @@ import collections
 import datetime
 import itertools
 import logging
+import os
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -29,10 +31,12 @@ from stream_framework.utils import (
     warn_on_error,
 )
 from stream_framework.utils.five import long_t
+from stream_framework.utils.lazy import lazy_property
 from stream_framework.utils.timing import timer
 from stream_framework.utils.validate import validate_list_of_strict, validate_type_strict
 from stream_framework.verbs.base import Verb
 from tests.contracts.support import act, at
+from tests.forks import in_a_fork
 
 
 class TestUtils:
@@ -258,6 +262,45 @@ class TestVerbs:
         finally:
             del settings.STREAM_VERB_STORAGE
         assert 951 not in verbs.VERB_DICT
+
+
+class TestLazyProperty:
+    def test_made_once(self) -> None:
+        made = []
+
+        class Thing:
+            @lazy_property
+            def value(self) -> int:
+                """What it is."""
+                made.append(self)
+                return 5
+
+        thing = Thing()
+        assert (thing.value, thing.value, made) == (5, 5, [thing])
+        assert Thing.value.__doc__ == 'What it is.'
+        thing.value = 6
+        assert thing.value == 6
+
+    @pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system does not fork')
+    def test_a_fork_while_another_thread_makes_one(self) -> None:
+        making, go_on = threading.Event(), threading.Event()
+
+        class Thing:
+            @lazy_property
+            def value(self) -> int:
+                if threading.current_thread() is not threading.main_thread():
+                    making.set()
+                    go_on.wait()
+                return 5
+
+        thread = threading.Thread(target=lambda: Thing().value)
+        thread.start()
+        try:
+            making.wait()
+            assert in_a_fork(lambda: Thing().value, patience=30) == 5
+        finally:
+            go_on.set()
+            thread.join()
 
 
 class TestExceptions:

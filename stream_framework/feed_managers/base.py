@@ -12,7 +12,6 @@ when to look.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import logging
 import operator
@@ -29,6 +28,7 @@ from stream_framework.feeds.redis import RedisFeed
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base import BaseActivityStorage, BaseBatch, keeps_promise
 from stream_framework.utils import MetricsOfSettings, chunks
+from stream_framework.utils.lazy import lazy_property
 
 logger = logging.getLogger(__name__)
 
@@ -490,7 +490,7 @@ class Manager:
     def _author_marks(self, user_ids: Iterable[Any]) -> list[str]:
         return [f'{self._marks_prefix}:by {_plain(user_id)!r}' for user_id in user_ids]
 
-    @functools.cached_property
+    @lazy_property
     def _marks_prefix(self) -> str:
         # Two managers that share an activity storage don't share the order of their operations.
         name = f'{type(self).__module__}.{type(self).__qualname__}'

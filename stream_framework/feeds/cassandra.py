@@ -13,6 +13,7 @@ from stream_framework.serializers.cassandra.activity_serializer import Cassandra
 from stream_framework.storage.cassandra import models, schema
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
+from stream_framework.utils.forks import held_over_forks
 
 
 class CassandraTableMixin:
@@ -58,7 +59,7 @@ class CassandraFeed(CassandraTableMixin, BaseFeed):
 
 # The classes that were used, by the table and by what their keys look like.
 _used: dict[tuple[str, str], weakref.WeakSet[Any]] = {}
-_used_lock = threading.Lock()
+_used_lock = held_over_forks(threading.Lock())
 
 
 def _check_first_use(feed_class: Any) -> None:

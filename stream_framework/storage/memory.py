@@ -25,9 +25,10 @@ from stream_framework.storage.base import (
     Snapshot,
 )
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.utils.forks import held_over_forks
 
 # One lock for all: a change of a group and of its marks is one step, whatever threads do.
-_lock = threading.RLock()
+_lock = held_over_forks(threading.RLock())
 # The version of a timeline that isn't there is 0.
 _versions = itertools.count(1)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +18,7 @@ from stream_framework.exceptions import ConfigurationError, StorageConnectionErr
 from tests.backends import unavailable
 from tests.cassandra.support import ROOT, made, sessions
 from tests.contracts.support import act, acts, ids
+from tests.forks import in_a_fork
 from tests.servers import processes
 
 
@@ -359,28 +358,6 @@ def test_another_keyspace(one: Any, feed: Any) -> None:
 # forks
 
 
-def in_a_fork(work: Callable[[], Any]) -> Any:
-    """What a function returns in a fork of this process; JSON."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(100)
-        try:
-            os.write(write, json.dumps(['returned', work()]).encode())
-        except BaseException:  # noqa: BLE001  # whatever it is, the parent shows it
-            os.write(write, json.dumps(['raised', traceback.format_exc()[-3000:]]).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        answer = pipe.read()
-    os.waitpid(pid, 0)
-    assert answer, 'the fork hung'
-    kind, value = json.loads(answer)
-    assert kind == 'returned', value
-    return value
-
-
 def test_a_fork_has_its_own_session(one: Any, feed: Any) -> None:
     from stream_framework.storage.cassandra.connection import get_session
 
@@ -427,6 +404,29 @@ def test_forks_of_a_process_whose_threads_are_writing(one: Any, kind: str) -> No
             thread.join()
     assert errors == []
     assert sum(group.activity_count for group in feed_class(1)[:]) == 9
+
+
+def test_a_fork_while_the_drivers_locks_are_taken(one: Any, feed: Any) -> None:
+    from stream_framework.storage.cassandra.connection import get_session
+
+    feed.add(act(1))
+    pools = get_session()._pools.values()
+    with contextlib.ExitStack() as held:
+        for pool in pools:
+            taken, release = threading.Event(), threading.Event()
+
+            def hold(lock: Any = pool._connection.lock, taken: Any = taken, release: Any = release) -> None:
+                with lock:
+                    taken.set()
+                    release.wait()
+
+            thread = threading.Thread(target=hold)
+            thread.start()
+            held.callback(thread.join)
+            held.callback(release.set)
+            taken.wait()
+        assert in_a_fork(lambda: [feed.add(act(2)), feed.count()][1], patience=30) == 2
+    assert feed.count() == 2
 
 
 def test_forks_of_forks(one: Any, feed: Any) -> None:

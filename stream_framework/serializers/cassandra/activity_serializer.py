@@ -12,6 +12,7 @@ from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import check_ids, short
+from stream_framework.utils.lazy import lazy_property
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 #: What a ``bigint`` holds.
@@ -130,12 +131,12 @@ class CassandraActivitySerializer(BaseSerializer):
             activity.stored_under(stored_id)
         return activity
 
-    @functools.cached_property
+    @lazy_property
     def _verbs(self) -> Any:
         # Which storage that is, a setting says: looked up once, not for each activity.
         return get_verb_storage()
 
-    @functools.cached_property
+    @lazy_property
     def _has_columns_besides(self) -> bool:
         return not _OWN_COLUMNS.issuperset(self.model._columns)
 

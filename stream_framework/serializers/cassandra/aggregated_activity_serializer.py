@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +13,7 @@ from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec, legacy_pickle
 from stream_framework.serializers.base import BaseAggregatedSerializer
 from stream_framework.serializers.utils import check_ids, short
+from stream_framework.utils.lazy import lazy_property
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -96,7 +96,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         """The name of a stored group."""
         return data.get('group') if isinstance(data, dict) else getattr(data, 'group', None)
 
-    @functools.cached_property
+    @lazy_property
     def _verbs(self) -> Any:
         # Which storage that is, a setting says: looked up once, not for each activity.
         return get_verb_storage()

@@ -8,6 +8,7 @@ fails within the connect time-out.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import Any
 
@@ -35,7 +36,7 @@ _lock = threading.Lock()
 # How many attempts to connect have ended, and what the last one ended with, if it failed.
 _attempts = 0
 _failure: StorageError | None = None
-# In a forked process, what the parent had open: kept, since the driver closes what is collected.
+# In a forked process, what the parent had open, and what drove it: kept, since the driver closes what is collected.
 _of_parents: list[Any] = []
 
 
@@ -160,6 +161,7 @@ def _connect() -> Any:
     from cassandra.cluster import Cluster
 
     options = config.cluster_options()
+    _leave_loop_of_parent(options.get('connection_class', Cluster.connection_class))
     cluster = None
     try:
         cluster = _make(Cluster, options)
@@ -168,6 +170,23 @@ def _connect() -> Any:
         if cluster is not None:
             cluster.shutdown()
         raise translate(error) from error
+
+
+def _leave_loop_of_parent(connection_class: Any) -> None:
+    """In a fork, have the driver start an event loop of its own without closing the parent's connections first.
+
+    Closing takes the locks of the connections, and one that a thread of the parent held when it was forked stays taken
+    for ever. The loop that is left has no thread in this process, so it reads and writes nothing.
+    """
+    reactor: Any = sys.modules[connection_class.__module__]
+    loop = getattr(reactor, '_global_loop', None)
+    if loop is not None and loop._pid != os.getpid():
+        _of_parents.append(loop)
+        reactor._global_loop = None
+        if hasattr(reactor, '_dispatcher_map'):
+            # Asyncore's connections are found here by whichever loop runs.
+            _of_parents.append(reactor._dispatcher_map)
+            reactor._dispatcher_map = {}
 
 
 def _make(cluster_class: Any, options: dict[str, Any]) -> Any:
