@@ -171,15 +171,25 @@ class RedisBenchmark(works.Benchmark):
         feed = self.aggregated('template')
         feed.add_many(works.grouped(20, of=3))
         template = self.raw.zrange(feed.key, 0, -1, withscores=True)
-        held = [value for member, score in template for value in (score, member)]
 
-        def fill() -> None:
-            keys = [f'{works.TOKEN}:aggregated:{user}' for user in users]
-            self.pipelined([('DEL', key) for key in keys], 1000)
-            self.pipelined([('ZADD', key, *held) for key in keys])
+        def held(user: int) -> list[Any]:
+            return [value for member, score in template for value in (score, member)]
+
+        def held_apart(user: int) -> list[Any]:
+            # As if each feed's groups had been there for a while of their own.
+            return [value for member, score in template for value in (score, self.created_earlier(member, user / 1000))]
 
         unguarded = works.feed(Aggregated, 'unguarded', guard_updates=False, key_format=self.aggregated.key_format)
-        for kind, object_id in (('joins a group', 20), ('starts a group', 999)):
+        for kind, object_id, groups in (
+            ('joins a group', 20, held),
+            ('joins a group, no two alike', 20, held_apart),
+            ('starts a group', 999, held),
+        ):
+
+            def fill(groups: Callable[[int], list[Any]] = groups) -> None:
+                keys = [(user, f'{works.TOKEN}:aggregated:{user}') for user in users]
+                self.pipelined([('DEL', key) for _, key in keys], 1000)
+                self.pipelined([('ZADD', key, *groups(user)) for user, key in keys])
 
             def library(feed_class: Any, object_id: int = object_id) -> None:
                 self.fan_out_by_manager(users, feed_class, [works.joining(object_id)])
@@ -192,6 +202,13 @@ class RedisBenchmark(works.Benchmark):
                 Contender('library, guard_updates = False', lambda library=library: library(unguarded), fill),
             )
         self.clear()
+
+    @staticmethod
+    def created_earlier(member: str, seconds: float) -> str:
+        """A stored group that was created so much earlier."""
+        parts = member.split(';;')
+        parts[1] = f'{float(parts[1]) - seconds:.6f}'
+        return ';;'.join(parts)
 
     def rewrite_raw(self, users: range, object_id: int) -> None:
         activity = works.joining(object_id)

@@ -416,6 +416,75 @@ class AggregatedFeedContract:
             (2, ['object-1', 'object-2'], 2),
         ]
 
+    def test_feeds_that_hold_the_same_and_others_in_one_batch(self, feed_class: Any) -> None:
+        held = {
+            1: [act(1, object=1)],
+            2: [act(1, object=1)],
+            3: [act(2, object=1)],
+            4: [act(1, object=1), act(2, object=1)],
+            5: [act(1, object=2)],
+            6: [],
+            7: [],
+            8: [act(3, object=1)],
+            9: [act(1, object=1), act(3, object=1)],
+        }
+        for user_id, activities in held.items():
+            feed_class(user_id).add_many(activities)
+        both = [act(3, object=1), act(4, object=4)]
+        feed_class.insert_activities(both)
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in held:
+                feed_class(user_id).add_many(both, batch_interface=batch)
+        for user_id, activities in held.items():
+            expected: dict[str, set[int]] = {}
+            for activity in activities + both:
+                expected.setdefault(f'object-{activity.object_id}', set()).add(activity.serialization_id)
+            got = {name: set(items) for name, items, _ in members(feed_class(user_id)[:])}
+            assert (user_id, got) == (user_id, expected)
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in held:
+                feed_class(user_id).remove_many(both, batch_interface=batch)
+        for user_id, activities in held.items():
+            left = {activity.serialization_id for activity in activities if activity not in both}
+            got = {item for _, items, _ in members(feed_class(user_id)[:]) for item in items}
+            assert (user_id, got) == (user_id, left)
+
+    def test_what_a_hook_does_to_a_group_shows_in_no_other_feed(self, backend: Any) -> None:
+        given: list[Any] = []
+
+        def on_update_feed(self: Any, new: Any, deleted: Any) -> None:
+            assert [len(group) for group in new] == [2]
+            new[0].activities.clear()
+            given.extend(new)
+
+        feed_class = backend.aggregated(aggregator_class=ByObject)
+        for user_id in (1, 2, 3):
+            feed_class(user_id).add(act(1, object=1))
+        one = act(2, object=1)
+        feed_class.insert_activity(one)
+        hooked = type('Hooked', (feed_class,), {'on_update_feed': on_update_feed})
+        with hooked.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2, 3):
+                hooked(user_id).add_many([one], batch_interface=batch)
+        assert len({id(group) for group in given}) == 3
+        for user_id in (1, 2, 3):
+            assert members(feed_class(user_id)[:]) == [('object-1', ids([act(1, object=1), act(2, object=1)]), 0)]
+
+    def test_aggregators_of_single_feeds(self, backend: Any) -> None:
+        class Chosen(backend.aggregated(aggregator_class=ByObject)):  # type: ignore[misc]
+            def get_aggregator(self) -> Any:
+                aggregator = super().get_aggregator()
+                if self.user_id % 2:
+                    aggregator.get_group = lambda activity: 'odd'  # type: ignore[method-assign]
+                return aggregator
+
+        one = act(2, object=5)
+        Chosen.insert_activity(one)
+        with Chosen.get_timeline_batch_interface() as batch:
+            for user_id in (1, 2, 3, 4):
+                Chosen(user_id).add_many([one], batch_interface=batch)
+        assert [names(Chosen(user_id)[:]) for user_id in (1, 2, 3, 4)] == [['odd'], ['object-5'], ['odd'], ['object-5']]
+
     def test_a_hook_that_raises_stops_no_other_feeds(self, backend: Any) -> None:
         calls = []
 

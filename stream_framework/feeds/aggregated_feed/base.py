@@ -159,6 +159,11 @@ class AggregatedFeed(BaseFeed):
             result = self._update_from_diff(new, changed, deleted)
         return removed, added, result
 
+    def differs_by_groups(self) -> bool:
+        """Whether what an update makes of groups is the same for all feeds of the class, and no hook is given it."""
+        usual = _differs_as_usual(type(self))  # type: ignore[arg-type]
+        return usual and vars(self).keys().isdisjoint(_DIFFERENCE)
+
     @contextlib.contextmanager
     def collect(self) -> Iterator[tuple[Groups, Groups]]:
         """While the block runs, this feed's groups to remove and to add are collected instead of written."""
@@ -197,3 +202,13 @@ def _writes_as_usual(feed_class: type[AggregatedFeed]) -> bool:
     # An application may do more than that, so its methods are called, and what they write is collected.
     names = ('_update_from_diff', 'add_many_aggregated', 'remove_many_aggregated')
     return all(getattr(feed_class, name) is getattr(AggregatedFeed, name) for name in names)
+
+
+# What finds differences, or is told of them.
+_DIFFERENCE = ('get_aggregator', 'plan_diff', '_translate_diff', '_checked_groups', 'on_update_feed')
+
+
+@functools.lru_cache(maxsize=1024)
+def _differs_as_usual(feed_class: type[AggregatedFeed]) -> bool:
+    usual = _writes_as_usual(feed_class)  # type: ignore[arg-type]
+    return usual and all(getattr(feed_class, name) is getattr(AggregatedFeed, name) for name in _DIFFERENCE)

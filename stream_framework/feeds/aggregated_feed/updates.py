@@ -19,7 +19,7 @@ from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator
 from stream_framework.exceptions import UpdateConflictError
-from stream_framework.storage.base import Change, MarkChange, Snapshot, call_all, iter_parts
+from stream_framework.storage.base import Change, MarkChange, Pairs, Snapshot, call_all, iter_parts
 
 #: How many feeds are read, and then written, at a time: bounds memory and what is in flight.
 FEEDS_AT_A_TIME = 250
@@ -53,6 +53,27 @@ class _Slot:
     old: AggregatedActivity
     now: AggregatedActivity | None
 
+    @classmethod
+    def of(cls, entry: tuple[Any, Any], group: AggregatedActivity) -> _Slot:
+        """Of a group that nothing has changed yet."""
+        return cls(entry, group, group)
+
+
+@dataclass(slots=True)
+class _Difference:
+    """What an update makes of the groups that it may touch."""
+
+    new: list[AggregatedActivity]
+    changed: list[tuple[AggregatedActivity, AggregatedActivity]]
+    gone: list[AggregatedActivity]
+    to_remove: list[AggregatedActivity]
+    to_add: list[AggregatedActivity]
+    #: The groups that the feed has got, ranked.
+    result: list[AggregatedActivity]
+    #: The entries that go, and id -> data of those that come.
+    removed: Pairs
+    added: dict[Any, Any]
+
 
 @dataclass(slots=True)
 class _Plan:
@@ -60,10 +81,11 @@ class _Plan:
 
     update: Update
     snapshot: Snapshot
+    #: The entries that the update may touch.
+    entries: Pairs = field(default_factory=list)
     slots: list[_Slot] = field(default_factory=list)
+    difference: _Difference | None = None
     change: Change | None = None
-    to_remove: list[AggregatedActivity] = field(default_factory=list)
-    to_add: list[AggregatedActivity] = field(default_factory=list)
     #: Whether the feed is to be trimmed when it has been written.
     trim_after: bool = False
 
@@ -139,13 +161,40 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
         else:
             snapshots = storage.read_groups(keys, length, names, latest=not first)
         for update, snapshot in zip(group, snapshots, strict=True):
-            plans.append(_Plan(update, snapshot, _slots(storage, snapshot, names)))
-    _hydrate(plans)
+            entries = snapshot.entries if names is None else storage.select_groups(snapshot.entries, names)
+            plans.append(_Plan(update, snapshot, entries))
+    # Followers often have the same groups, or none of those that are looked for: what becomes of them is found once.
+    alike: dict[Any, list[_Plan]] = {}
     for plan in plans:
+        alike.setdefault(_likeness(plan), []).append(plan)
+    firsts = [same[0] for same in alike.values()]
+    for plan in firsts:
+        plan.slots += [_Slot.of(entry, storage.load_entry(plan.snapshot.key, entry)) for entry in plan.entries]
+    _hydrate(firsts)
+    for plan in firsts:
         _shrink(plan)
         _edit(plan)
-        _grow(plan)
+        plan.difference = _grown(plan)
+    for same in alike.values():
+        for plan in same:
+            plan.difference = same[0].difference
+            _write(plan)
     return plans
+
+
+def _likeness(plan: _Plan) -> Any:
+    """What the difference depends on, the same for feeds that are alike; of its own where it may depend on the feed."""
+    update, feed = plan.update, plan.update.feed
+    if plan.slots or update.edit is not None or _looks_at_all(feed) or not feed.differs_by_groups():
+        return id(plan)
+    classes = feed.aggregator_class, feed.aggregated_activity_class, feed.activity_class
+    likeness = (*classes, feed.merge_max_length, *map(id, update.added), *update.removed, *plan.entries)
+    try:
+        hash(likeness)
+    except TypeError:
+        # Of rows.
+        return id(plan)
+    return likeness
 
 
 def _by_need(updates: Iterable[Update]) -> dict[tuple[int, frozenset[str] | None], list[Update]]:
@@ -170,18 +219,8 @@ def _hinted(storage: Any, update: Update) -> _Plan:
     groups = update.hint or []
     data = storage.serialize_activities(groups)
     snapshot = Snapshot(update.feed.key, list(data.items()))
-    slots = [_Slot(entry, group, group) for entry, group in zip(data.items(), groups, strict=True)]
-    return _Plan(update, snapshot, slots)
-
-
-def _slots(storage: Any, snapshot: Snapshot, names: frozenset[str] | None) -> list[_Slot]:
-    """The groups that the update may touch."""
-    entries = snapshot.entries if names is None else storage.select_groups(snapshot.entries, names)
-    slots = []
-    for entry in entries:
-        group = storage.load_entry(snapshot.key, entry)
-        slots.append(_Slot(entry, group, group))
-    return slots
+    slots = [_Slot.of(entry, group) for entry, group in zip(data.items(), groups, strict=True)]
+    return _Plan(update, snapshot, slots=slots)
 
 
 def _looks_at_all(feed: Any) -> bool:
@@ -249,7 +288,8 @@ def _edit(plan: _Plan) -> None:
             slot.now = edited
 
 
-def _grow(plan: _Plan) -> None:
+def _grown(plan: _Plan) -> _Difference | None:
+    """The difference when all is merged; ``None`` if there is none."""
     update, feed = plan.update, plan.update.feed
     aggregator = feed.get_aggregator()
     new: list[AggregatedActivity] = []
@@ -273,13 +313,21 @@ def _grow(plan: _Plan) -> None:
     known = set(map(id, current))
     changed += [pair for pair in merged if id(pair[0]) not in known]
     gone += [group for group in deleted if id(group) not in known]
-    if new or changed or gone:
-        _write(plan, aggregator, new, changed, gone)
-    elif feed.guard_updates and feed.timeline_storage.repairs_marks:
-        # What this call was to do may be done, but whoever did it may have been killed before the marks were right.
-        change = Change(feed.key, snapshot=plan.snapshot)
-        feed.plan_marks(change, [], [], [])
-        plan.change = change if change.lists is not None else None
+    if not (new or changed or gone):
+        return None
+    storage = feed.timeline_storage
+    entries = {id(slot.old): slot.entry for slot in plan.slots}
+    to_remove, to_add, result = feed.plan_diff(new, changed, gone)
+    return _Difference(
+        new,
+        changed,
+        gone,
+        to_remove,
+        to_add,
+        aggregator.rank(result),
+        removed=[entries.get(id(group)) or (storage.activity_to_id(group), None) for group in to_remove],
+        added=storage.serialize_activities(to_add),
+    )
 
 
 def _among(current: Sequence[AggregatedActivity], group: AggregatedActivity) -> AggregatedActivity:
@@ -289,23 +337,27 @@ def _among(current: Sequence[AggregatedActivity], group: AggregatedActivity) -> 
     return next((one for one in current if one.serialization_id == group.serialization_id), group)
 
 
-def _write(plan: _Plan, aggregator: Any, new: Any, changed: Any, gone: Any) -> None:
-    update, feed = plan.update, plan.update.feed
-    storage = feed.timeline_storage
-    to_remove, to_add, result = feed.plan_diff(new, changed, gone)
-    update.result = aggregator.rank(result)
-    entries = {id(slot.old): slot.entry for slot in plan.slots}
+def _write(plan: _Plan) -> None:
+    update, feed, difference = plan.update, plan.update.feed, plan.difference
+    snapshot = plan.snapshot if feed.guard_updates else None
+    if difference is None:
+        if snapshot is not None and feed.timeline_storage.repairs_marks:
+            # What this call was to do may be done, but whoever did it may have been killed before the marks were right.
+            change = Change(feed.key, snapshot=snapshot)
+            feed.plan_marks(change, [], [], [])
+            plan.change = change if change.lists is not None else None
+        return
+    update.result = difference.result
     rides, plan.trim_after = feed._trimming(update.trim, batched=True)
-    plan.to_remove, plan.to_add = to_remove, to_add
     plan.change = Change(
         feed.key,
-        snapshot=plan.snapshot if feed.guard_updates else None,
-        removed=[entries.get(id(group)) or (storage.activity_to_id(group), None) for group in to_remove],
-        added=storage.serialize_activities(to_add),
-        creates=bool(new),
+        snapshot=snapshot,
+        removed=difference.removed,
+        added=difference.added,
+        creates=bool(difference.new),
         trim_length=feed.max_length if rides else None,
     )
-    feed.plan_marks(plan.change, new, changed, gone)
+    feed.plan_marks(plan.change, difference.new, difference.changed, difference.gone)
     if update.tried:
         # Where marks and groups can't change in one step, an attempt that was refused has left marks of groups that
         # were never written: they go with this one.
@@ -323,8 +375,9 @@ def _tried(plan: _Plan) -> Update:
 
 def _count(storage: Any, plans: Sequence[_Plan]) -> None:
     """Tell the metrics how many groups were written, and how many went, the former states of those that changed too."""
-    added = sum(len(plan.to_add) for plan in plans)
-    removed = sum(len(plan.to_remove) for plan in plans)
+    differences = [plan.difference for plan in plans if plan.difference is not None]
+    added = sum(len(difference.to_add) for difference in differences)
+    removed = sum(len(difference.to_remove) for difference in differences)
     if added:
         storage.metrics.on_feed_write(type(storage), added)
     if removed:
@@ -332,8 +385,9 @@ def _count(storage: Any, plans: Sequence[_Plan]) -> None:
 
 
 def _finish(plan: _Plan) -> None:
-    if plan.to_add or plan.to_remove:
-        plan.update.feed._written(plan.to_add, plan.to_remove, None, plan.trim_after)
+    difference = plan.difference
+    if difference is not None and (difference.to_add or difference.to_remove):
+        plan.update.feed._written(difference.to_add, difference.to_remove, None, plan.trim_after)
 
 
 def mark_ids(group: AggregatedActivity) -> tuple[str, ...]:

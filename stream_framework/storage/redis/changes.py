@@ -102,11 +102,12 @@ def _apply(storage: RedisTimelineStorage, changes: Sequence[Change], with_marks:
     """
     parts = list(iter_parts(changes, 1 if is_cluster(storage.redis) else CHANGES_PER_CALL))
     commands = []
+    entries = _Entries(storage)
     for part in parts:
         keys: list[str] = []
         arguments: list[Any] = []
         for change in part:
-            _encode(storage, change, with_marks, keys, arguments)
+            _encode(entries, change, with_marks, keys, arguments)
         commands.append(scripts.APPLY_CHANGES.call(keys, arguments))
     statuses: dict[int, int] = {}
     to_be_trimmed: list[tuple[str, int]] = []
@@ -121,9 +122,24 @@ def _apply(storage: RedisTimelineStorage, changes: Sequence[Change], with_marks:
     return statuses
 
 
-def _encode(
-    storage: RedisTimelineStorage, change: Change, with_marks: bool, keys: list[str], arguments: list[Any]
-) -> None:
+class _Entries:
+    """What goes and what comes as the script takes it; once for the changes that share it."""
+
+    def __init__(self, storage: RedisTimelineStorage) -> None:
+        self._score = storage.score
+        self._encoded: dict[tuple[int, int], list[Any]] = {}
+
+    def encoded(self, change: Change) -> list[Any]:
+        shared = id(change.removed), id(change.added)
+        if (found := self._encoded.get(shared)) is None:
+            found = [len(change.removed), *(member for _, member in change.removed), len(change.added)]
+            for item, member in change.added.items():
+                found += [self._score(item), member]
+            self._encoded[shared] = found
+        return found
+
+
+def _encode(entries: _Entries, change: Change, with_marks: bool, keys: list[str], arguments: list[Any]) -> None:
     """One change as the script takes it."""
     keys.append(change.key)
     guard, length, digest = '0', 0, ''
@@ -134,10 +150,7 @@ def _encode(
         if guard == '3' or (change.marks and not with_marks and not change.snapshot.partial):
             digest = _digest(change.snapshot)
     arguments += [guard, length, digest, -1 if change.trim_length is None else change.trim_length]
-    arguments += [len(change.removed), *(member for _, member in change.removed)]
-    arguments.append(len(change.added))
-    for item, member in change.added.items():
-        arguments += [storage.score(item), member]
+    arguments += entries.encoded(change)
     if change.lists is None or not change.marks or not with_marks:
         arguments += [0, -1, 0]
         return
