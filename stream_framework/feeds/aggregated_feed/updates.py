@@ -378,10 +378,12 @@ def _count(storage: Any, plans: Sequence[_Plan]) -> None:
     differences = [plan.difference for plan in plans if plan.difference is not None]
     added = sum(len(difference.to_add) for difference in differences)
     removed = sum(len(difference.to_remove) for difference in differences)
-    if added:
-        storage.metrics.on_feed_write(type(storage), added)
-    if removed:
-        storage.metrics.on_feed_remove(type(storage), removed)
+    if added or removed:
+        metrics = storage.metrics
+        if added:
+            metrics.on_feed_write(type(storage), added)
+        if removed:
+            metrics.on_feed_remove(type(storage), removed)
 
 
 def _finish(plan: _Plan) -> None:

@@ -214,7 +214,12 @@ class BaseNotificationFeed(AggregatedFeed):
 def _grew(old: AggregatedActivity, updated: AggregatedActivity) -> bool:
     if updated.minimized_activities > old.minimized_activities:
         return True
-    return not set(updated.activity_ids) <= set(old.activity_ids)
+    if updated.dehydrated or old.dehydrated:
+        return not set(updated.activity_ids) <= set(old.activity_ids)
+    # Merging keeps the very activities that were there, so that few ids have to be made.
+    kept = set(map(id, old.activities))
+    fresh = [activity.serialization_id for activity in updated.activities if id(activity) not in kept]
+    return bool(fresh) and not set(fresh) <= set(old.activity_ids)
 
 
 def _marked_as(groups: Iterable[Any]) -> list[str]:

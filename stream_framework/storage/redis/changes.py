@@ -118,7 +118,8 @@ def _apply(storage: RedisTimelineStorage, changes: Sequence[Change], with_marks:
             statuses[id(change)] = storage.checked_reply(as_text(key), status)
             if status & _TO_BE_TRIMMED and change.trim_length is not None:
                 to_be_trimmed.append((change.key, change.trim_length))
-    storage.trim_many(to_be_trimmed)
+    if to_be_trimmed:
+        storage.trim_many(to_be_trimmed)
     return statuses
 
 

@@ -118,17 +118,18 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
   if type(count) == 'table' then
     return count.err
   end
-  for _, list in ipairs(lists) do
-    local kind = redis.pcall('LLEN', list)
-    if type(kind) == 'table' then
-      return { kind.err, list }
+  local lengths = {}
+  for i, list in ipairs(lists) do
+    lengths[i] = redis.pcall('LLEN', list)
+    if type(lengths[i]) == 'table' then
+      return { lengths[i].err, list }
     end
   end
   local same = digest ~= '' and unchanged(key, length, digest)
   if not holds(key, guard, length, same, removed, added) then
     return 0
   end
-  for _, list in ipairs(lists) do
+  for i, list in ipairs(lists) do
     for _, mark in ipairs(marks) do
       if mark.id ~= '' and not contains(list, mark.id) then
         local wanted = mark.renew
@@ -140,6 +141,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
           if type(reply) == 'table' then
             return { reply.err, list }
           end
+          lengths[i] = reply
         end
       end
     end
@@ -153,7 +155,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
     end
     count = count + reply
   end
-  for _, list in ipairs(lists) do
+  for i, list in ipairs(lists) do
     for _, mark in ipairs(marks) do
       for _, old in ipairs(mark.old) do
         if old ~= mark.id then
@@ -163,7 +165,7 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
     end
     if max == 0 then
       redis.call('DEL', list)
-    elseif max > 0 then
+    elseif max > 0 and lengths[i] > max then
       redis.call('LTRIM', list, -max, -1)
     end
   end
