@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     parser = argparse.ArgumentParser(prog='python -m benchmarks', description='Measure the library.')
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'{", ".join(PARTS)}; default: all of them')
     parser.add_argument('--address', help='host:port of a server that runs already; default: one is started')
-    parser.add_argument('--runs', type=int, help='how many runs each median is of (default 5)')
+    parser.add_argument('--runs', type=int, help='how many runs each median is of (default: 5 to 25)')
     parser.add_argument('--scale', type=float, help='1 is the full size of each work (default)')
     parser.add_argument('--quick', action='store_true', help='one run of works that are tiny: whether it runs at all')
     parser.add_argument('--only', nargs='*', default=(), metavar='TEXT', help='only works that have this in their name')
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     parser.add_argument('--events', metavar='FILE', help='lines ACTOR TARGET UNIXTIME, which part "replay" replays')
     parser.add_argument('--output', metavar='FOLDER', help='write results.json, tables and plots there')
     options = parser.parse_args(arguments)
+    budget = 0.0 if options.runs or options.quick else _SECONDS
     options.runs = options.runs or (1 if options.quick else 5)
     options.scale = options.scale or (0.002 if options.quick else 1.0)
     if unknown := set(options.parts) - set(PARTS):
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
         parser.error('--address is of one server: name the part that is to use it')
     if options.output and importlib.util.find_spec('matplotlib') is None:
         parser.error("--output draws plots with matplotlib, which is missing: pip install '.[bench]'")
-    report = Report(options.runs, tuple(options.only))
+    report = Report(options.runs, budget, tuple(options.only))
     machine_found = machine.describe()
     began = time.monotonic()
     for part in options.parts or PARTS:
@@ -158,6 +159,9 @@ def _on_cassandra(kind: Any, report: Report, options: argparse.Namespace, versio
 
 
 #: What can be measured, in this order; each may raise ``LookupError`` where what it needs isn't there.
+# What the turns of one work may take together, so that its median is of more than five.
+_SECONDS = 8.0
+
 PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] = {
     'models': _models,
     'imports': _imports,

@@ -54,6 +54,9 @@ class Report:
     """What was measured, as it is printed and written."""
 
     runs: int
+    #: Rates and durations are of more runs than that, up to 25, where they fit into so many seconds: on machines that
+    #: others use, too, a median of five changes from one moment to the next.
+    budget: float = 0.0
     #: Only works with one of these in their names; all, if there is none.
     only: tuple[str, ...] = ()
     #: The part of the benchmark that runs now.
@@ -156,7 +159,9 @@ class Report:
             return {}
         found: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         # One run more than asked for: the first, which loads scripts and fills caches, doesn't count.
-        for number in range(1, runs + 1) if runs else range(self.runs + 1):
+        number, last = (1, runs) if runs else (0, self.runs)
+        while number <= last:
+            began = time.perf_counter()
             for contender in _rotated(contenders, number):
                 if contender.prepare is not None:
                     contender.prepare()
@@ -166,6 +171,9 @@ class Report:
                 taken = time.perf_counter() - start
                 if number:
                     found[contender.name].append(taken)
+            if number == 0:
+                last = max(last, min(_MOST_RUNS, int(self.budget / (time.perf_counter() - began))))
+            number += 1
         return found
 
     def _add(
@@ -215,7 +223,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """The rows and the notes, to be written."""
         return {
-            'runs': self.runs,
+            'runs': f'{self.runs} to {_MOST_RUNS}' if self.budget else self.runs,
             'notes': self.notes,
             'rows': [
                 {
@@ -230,6 +238,8 @@ class Report:
 
 # How many calls of a contender are timed at once.
 _TURN = 100
+# Of how many runs a median is at most, unless more are asked for.
+_MOST_RUNS = 25
 
 
 def percentiles(values: Iterable[float], *shares: float) -> list[float]:
