@@ -188,7 +188,8 @@ def _likeness(plan: _Plan) -> Any:
     if plan.slots or update.edit is not None or _looks_at_all(feed) or not feed.differs_by_groups():
         return id(plan)
     classes = feed.aggregator_class, feed.aggregated_activity_class, feed.activity_class
-    likeness = (*classes, feed.merge_max_length, *map(id, update.added), *update.removed, *plan.entries)
+    work = tuple(map(id, update.added)), tuple(update.removed)
+    likeness = (classes, feed.merge_max_length, work, tuple(plan.entries))
     try:
         hash(likeness)
     except TypeError:

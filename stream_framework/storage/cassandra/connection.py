@@ -178,15 +178,16 @@ def _leave_loop_of_parent(connection_class: Any) -> None:
     Closing takes the locks of the connections, and one that a thread of the parent held when it was forked stays taken
     for ever. The loop that is left has no thread in this process, so it reads and writes nothing.
     """
-    reactor: Any = sys.modules[connection_class.__module__]
-    loop = getattr(reactor, '_global_loop', None)
-    if loop is not None and loop._pid != os.getpid():
-        _of_parents.append(loop)
-        reactor._global_loop = None
-        if hasattr(reactor, '_dispatcher_map'):
-            # Asyncore's connections are found here by whichever loop runs.
-            _of_parents.append(reactor._dispatcher_map)
-            reactor._dispatcher_map = {}
+    for base in connection_class.__mro__:
+        reactor: Any = sys.modules.get(base.__module__)
+        loop = getattr(reactor, '_global_loop', None)
+        if loop is not None and loop._pid != os.getpid():
+            _of_parents.append(loop)
+            reactor._global_loop = None
+            if hasattr(reactor, '_dispatcher_map'):
+                # Asyncore's connections are found here by whichever loop runs.
+                _of_parents.append(reactor._dispatcher_map)
+                reactor._dispatcher_map = {}
 
 
 def _make(cluster_class: Any, options: dict[str, Any]) -> Any:
