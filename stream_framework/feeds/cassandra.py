@@ -57,15 +57,14 @@ class CassandraFeed(CassandraTableMixin, BaseFeed):
     ordering_supported = True
 
 
-# The classes that were used, by the table and by what their keys look like.
-_used: dict[tuple[str, str], weakref.WeakSet[Any]] = {}
+# The classes that were used, by the table.
+_used: dict[str, weakref.WeakSet[Any]] = {}
 _used_lock = held_over_forks(threading.Lock())
 
 
 def _check_first_use(feed_class: Any) -> None:
     """Say so if another class that is in use writes the same keys into the same table."""
-    kind = (feed_class.timeline_cf_name, feed_class.key_format)
-    classes = _used.setdefault(kind, weakref.WeakSet())
+    classes = _used.setdefault(feed_class.timeline_cf_name, weakref.WeakSet())
     if feed_class in classes:
         return
     with _used_lock:

@@ -279,19 +279,24 @@ def test_keys_that_clash(keyspace: str, feeds: Any) -> None:
     assert len(sync(feeds.Pins, feeds.PinsOfFriends, Elsewhere)) == 5
 
 
-def test_the_first_use_warns_of_keys_that_clash(feeds: Any) -> None:
-    class One(feeds.CassandraFeed):
-        key_format = 'clash:%(user_id)s'
+@pytest.mark.parametrize('conversion', ['s', 'd'])
+def test_the_first_use_warns_of_keys_that_clash(feeds: Any, conversion: str) -> None:
+    # Classes of other tests may not be collected yet.
+    prefix = f'clash-{conversion}'
 
-    class Other(feeds.CassandraFeed):
-        key_format = 'clash:%(user_id)s'
+    class One(feeds.CassandraFeed):
+        key_format = f'{prefix}:%(user_id)s'
 
     class Derived(One):
         pass
 
+    class InItsOwnWay(feeds.CassandraFeed):
+        key_format = f'{prefix}:%(user_id)s:%(list_id)s'
+
+    Other = type('Other', (feeds.CassandraFeed,), {'key_format': f'{prefix}:%(user_id){conversion}'})
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        for feed_class in (One, One, Derived):
+        for feed_class in (InItsOwnWay, One, One, Derived):
             feed_class.get_timeline_storage()
     with pytest.warns(RuntimeWarning, match='One and .*Other both write keys'):
         Other.get_timeline_storage()

@@ -135,8 +135,12 @@ def clash(one: Any, other: Any) -> str:
     )
 
 
-def _sample(feed_class: Any) -> str:
-    return feed_class.key_format % {'user_id': 7}
+def _sample(feed_class: Any) -> Any:
+    try:
+        return feed_class.key_format % {'user_id': 7}
+    except (TypeError, KeyError, ValueError):
+        # What only the class itself can make a key of.
+        return feed_class.key_format
 
 
 def _path(feed_class: Any) -> str:
