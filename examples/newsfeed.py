@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -132,12 +134,39 @@ def replay(world: network.Network, manager: feeds.SocialManager) -> float:
     """Let everything happen once more; returns how many seconds it took."""
     start = time.perf_counter()
     steps = max(len(world.events) // 200, 1)  # drawing the bar for each event would take longer than the event
-    with click.progressbar(world.events, label='Replaying', file=sys.stderr, update_min_steps=steps) as events:
+    with (
+        interrupted_between_events() as interrupted,
+        click.progressbar(world.events, label='Replaying', file=sys.stderr, update_min_steps=steps) as events,
+    ):
         for event in events:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             # Who writes has looked at the notifications before.
             manager.get_notifications(event.actor).mark_all(seen=True)
             manager.add_user_activity(event.actor, event.activity)
     return time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def interrupted_between_events() -> Iterator[threading.Event]:
+    """Ctrl-C waits for the event to end; pressed again it does not.
+
+    Raised while Celery's results are taken down, in their ``__del__``, KeyboardInterrupt would be ignored.
+    """
+    interrupted = threading.Event()
+
+    def handler(number: int, frame: Any) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handler)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def show_reader(manager: feeds.SocialManager, reader: int) -> None:

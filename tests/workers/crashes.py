@@ -159,7 +159,7 @@ def play(stage: Stage, seed: int, kills: int = 3, event: Callable[[], None] | No
             published = time.monotonic()
             over.wait(120)
             calm = time.monotonic()
-            again = _drain(manager)
+            again = _drain(manager, stage.workers)
             recovered = time.monotonic()
         for worker in stage.workers:
             worker.stop(or_kill=True)
@@ -265,11 +265,14 @@ def _trouble(
         raise failed[0]
 
 
-def _drain(manager: Any) -> int:
+def _drain(manager: Any, workers: list[Worker]) -> int:
     """Publish again what is open for long, until nothing is; returns how many were published again."""
     again = 0
     end = time.monotonic() + 150
     while True:
+        for worker in workers:
+            # Kombu 5.7 may fail over a broker that has gone away, and Celery's worker ends with it.
+            worker.start_if_ended()
         try:
             found = ledger.republish(manager, older_than=2)
             again += found.published

@@ -76,6 +76,12 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(children), signal.SIGKILL)
 
+    def start_if_ended(self) -> None:
+        """Start it again if it has ended, as whatever runs workers does."""
+        if self._process is not None and not self._process.running:
+            self._end()
+            self.start()
+
     def stop(self, or_kill: bool = False) -> None:
         """Have it finish what it does, and end.
 
