@@ -908,10 +908,7 @@ def keeps_promise(cls: type, promise: str, *hooks: str) -> bool:
 def uses(thing: Any, stock: Mapping[str, Any]) -> bool:
     """Whether a thing has all these methods, name -> function, and no way of its own for any of them."""
     # Not by its __dict__: once that is asked for, every attribute is slower to read.
-    for name, method in stock.items():  # noqa: SIM110  # asked with every page and every write
-        if getattr(getattr(thing, name, None), '__func__', None) is not method:
-            return False
-    return True
+    return all(getattr(getattr(thing, name, None), '__func__', None) is method for name, method in stock.items())
 
 
 def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:

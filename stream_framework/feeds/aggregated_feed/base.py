@@ -13,7 +13,7 @@ from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregat
 from stream_framework.feeds.aggregated_feed import updates
 from stream_framework.feeds.base import BaseFeed, _as_list
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, Change
+from stream_framework.storage.base import BaseBatch, Change, methods, uses
 
 Groups = list[AggregatedActivity]
 
@@ -161,8 +161,7 @@ class AggregatedFeed(BaseFeed):
 
     def differs_by_groups(self) -> bool:
         """Whether what an update makes of groups is the same for all feeds of the class, and no hook is given it."""
-        usual = _differs_as_usual(type(self))  # type: ignore[arg-type]
-        return usual and vars(self).keys().isdisjoint(_DIFFERENCE)
+        return uses(self, _DIFFERENCE)
 
     @contextlib.contextmanager
     def collect(self) -> Iterator[tuple[Groups, Groups]]:
@@ -205,10 +204,14 @@ def _writes_as_usual(feed_class: type[AggregatedFeed]) -> bool:
 
 
 # What finds differences, or is told of them.
-_DIFFERENCE = ('get_aggregator', 'plan_diff', '_translate_diff', '_checked_groups', 'on_update_feed')
-
-
-@functools.lru_cache(maxsize=1024)
-def _differs_as_usual(feed_class: type[AggregatedFeed]) -> bool:
-    usual = _writes_as_usual(feed_class)  # type: ignore[arg-type]
-    return usual and all(getattr(feed_class, name) is getattr(AggregatedFeed, name) for name in _DIFFERENCE)
+_DIFFERENCE = methods(
+    AggregatedFeed,
+    'get_aggregator',
+    'plan_diff',
+    '_translate_diff',
+    '_update_from_diff',
+    'add_many_aggregated',
+    'remove_many_aggregated',
+    '_checked_groups',
+    'on_update_feed',
+)
