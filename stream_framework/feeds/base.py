@@ -73,7 +73,8 @@ class BaseFeed:
     #: How the timeline writes an entry.
     timeline_serializer: Any = SimpleTimelineSerializer
     #: How likely a write trims the feed to ``max_length``; 0 or less: never. Where trimming is free, as on Redis, any
-    #: other value trims with every write.
+    #: other value trims with every write. A chunk of a fan-out is trimmed whole, or not at all: together that takes
+    #: little longer than one feed alone.
     trim_chance: float = 0.01
     #: Whether :meth:`filter` works.
     filtering_supported: bool = False
@@ -174,7 +175,7 @@ class BaseFeed:
         added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
         self._written(activities, [], batch_interface, follows)
         if batch is not None and activities and not args and self._writes_alike():
-            batch.repeatable(self, activities, trim, self._draws_length(trim))
+            batch.repeatable(self, activities, trim)
         return added
 
     def remove(self, activity_or_id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -395,16 +396,9 @@ class BaseFeed:
         rides = exact and (batched or keeps_promise(type(storage), 'trims_on_write', *_WRITES))
         return rides, not rides
 
-    def _draws_length(self, trim: bool) -> Any:
-        """Where chance decides which of the feeds that are written alike are trimmed: what decides for each."""
-        if not trim or self.trim_chance <= 0 or self.timeline_storage.trims_for_free:
-            return None
-        length, chance, draw = self.max_length, self.trim_chance, random.random
-        return lambda: length if draw() < chance else None
-
     @classmethod
     def _writes_alike(cls) -> bool:
-        """Whether adding the same to two feeds of the class differs in nothing but the key, and in what is trimmed."""
+        """Whether adding the same to two feeds of the class differs in nothing but the key."""
         storage_class = cls.timeline_storage_class
         return (
             cls.on_update_feed is BaseFeed.on_update_feed

@@ -398,8 +398,6 @@ class BaseBatch:
         self._memo: tuple[Any, Any, Any] = (None, None, None)
         self._checked: tuple[Any, Any] = (None, None)
         self._repeatable: tuple[Any, Any, Any] = (None, None, None)
-        # For what is repeated: the length to trim each timeline to, where that is a matter of chance.
-        self._draw_length: Callable[[], int | None] | None = None
         self._marks_wanted: tuple[BaseActivityStorage, Sequence[str]] | None = None
         #: The marks that :meth:`then_read_marks` asked for, once everything has been written.
         self.marks: list[str | None] | None = None
@@ -438,40 +436,22 @@ class BaseBatch:
         feed_class, seen, last_trim = self._repeatable
         if type(feed) is not feed_class or trim is not last_trim or not seen.is_still(activities):
             return False
-        storage, operation, keys, serialized, length = self._writes[-1]
+        storage, _, keys, _, _ = self._writes[-1]
         attributes = feed.__dict__
         # A feed that has more than its key and its storage may have a way of its own.
         if len(attributes) != 3 or attributes.get('timeline_storage') is not storage:
             return False
-        drawn = length if self._draw_length is None else self._draw_length()
-        if drawn == length:
-            keys.append(feed.key)
-        else:
-            self._writes.append((storage, operation, [feed.key], serialized, drawn))
+        keys.append(feed.key)
         return True
 
     def repeat(self, keys: Iterable[str]) -> None:
         """Queue what was queued last for other timelines of the same storage."""
-        storage, operation, same, serialized, _ = self._writes[-1]
-        draw = self._draw_length
-        if draw is None:
-            same += keys
-        else:
-            by_length: dict[int | None, list[str]] = {}
-            for key in keys:
-                by_length.setdefault(draw(), []).append(key)
-            self._writes += [(storage, operation, some, serialized, length) for length, some in by_length.items()]
+        self._writes[-1][2].extend(keys)
 
-    def repeatable(
-        self, feed: Any, activities: Any, trim: Any, draw_length: Callable[[], int | None] | None = None
-    ) -> None:
-        """What was queued last, for this feed, is the same for all others of its class.
-
-        :param draw_length: the length to trim each of them to, drawn for each; ``None`` if that is the same, too
-        """
+    def repeatable(self, feed: Any, activities: Any, trim: Any) -> None:
+        """What was queued last, for this feed, is the same for all others of its class."""
         if len(feed.__dict__) == 3:
             self._repeatable = (type(feed), _Seen(activities), trim)
-            self._draw_length = draw_length
 
     def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
         """Queue trimming a timeline."""

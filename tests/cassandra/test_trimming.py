@@ -11,6 +11,7 @@ import pytest
 
 from stream_framework.activity import Activity
 from stream_framework.feed_managers.base import add_operation
+from stream_framework.storage.cassandra import timeline_storage
 from stream_framework.verbs import Love
 from tests.cassandra.support import KINDS, made, new_key_format, requests, sessions
 from tests.cassandra.support import feed_class as feed_class_of
@@ -33,25 +34,58 @@ def tombstones(one: Any, feed: Any, limit: int) -> int:
     return max(counts)
 
 
-@pytest.mark.parametrize('by_manager', [True, False])
-def test_chance_decides_for_each_feed_of_a_fan_out(one: Any, monkeypatch: pytest.MonkeyPatch, by_manager: bool) -> None:
+@pytest.fixture
+def filled(one: Any) -> Any:
+    """A class of feeds that are trimmed by chance, 30 of which have 8 entries."""
     feed_class = made(one, 'flat', trim_chance=0.5, max_length=3)[0]
-    users = range(30)
     with feed_class.get_timeline_batch_interface() as batch:
-        for user_id in users:
+        for user_id in range(30):
             feed_class(user_id).add_many(acts(8), batch_interface=batch, trim=False)
+    return feed_class
+
+
+@pytest.mark.parametrize('drawn', [0.2, 0.7])
+def test_chance_decides_once_for_a_chunk(one: Any, filled: Any, monkeypatch: pytest.MonkeyPatch, drawn: float) -> None:
+    draws = iter([drawn])
+    monkeypatch.setattr(random, 'random', lambda: next(draws))
+    with requests() as sent:
+        one.manager_class()().fanout(range(30), filled, add_operation, {'activities': acts(1, first=8), 'trim': True})
+    trimmed = drawn < 0.5
+    reads = [text for request in sent for text in request.statements if text.startswith('SELECT feed_id, activity_id')]
+    assert len(reads) == (2 if trimmed else 0), 'of 20 feeds each'
+    assert [filled(user_id).count() for user_id in range(30)] == [3 if trimmed else 9] * 30
+    assert ids(filled(27)[:3]) == ids(acts(3, first=6))[::-1]
+
+
+def test_chance_decides_for_each_feed_that_is_written_by_itself(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = itertools.cycle([0.2, 0.7, 0.9])
     monkeypatch.setattr(random, 'random', lambda: next(drawn))
-    if by_manager:
-        manager = one.manager_class()()
-        manager.fanout(users, feed_class, add_operation, {'activities': acts(1, first=8), 'trim': True})
-    else:
-        added = acts(1, first=8)
-        with feed_class.get_timeline_batch_interface() as batch:
-            for user_id in users:
-                feed_class(user_id).add_many(added, batch_interface=batch)
-    assert [feed_class(user_id).count() for user_id in users] == [3, 9, 9] * 10
-    assert ids(feed_class(27)[:]) == ids(acts(3, first=6))[::-1]
+    with filled.get_timeline_batch_interface() as batch:
+        for user_id in range(30):
+            filled(user_id).add(act(8), batch_interface=batch)
+    assert [filled(user_id).count() for user_id in range(30)] == [3, 9, 9] * 10
+    assert ids(filled(27)[:]) == ids(acts(3, first=6))[::-1]
+
+
+@pytest.mark.parametrize('length', [3, 1200])
+def test_many_feeds_are_trimmed_with_few_ids_at_a_time(one: Any, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    monkeypatch.setattr(timeline_storage, 'IDS_AT_A_TIME', 3 * (length + 2))
+    feed_class = made(one, 'flat', trim_chance=0, max_length=length)[0]
+    stored = acts(length + 5)
+    with feed_class.get_timeline_batch_interface() as batch:
+        for user_id in range(10):
+            feed_class(user_id).add_many(stored[: length + user_id - 4], batch_interface=batch)
+    feed_class.trim_chance = 1
+    newest = act(10**6)
+    with feed_class.get_timeline_batch_interface() as batch, requests() as sent:
+        for user_id in range(10):
+            feed_class(user_id).add(newest, batch_interface=batch)
+        batch.send()
+    looked_at = [r for r in sent if any(' activity_id FROM ' in text or 'COUNT' in text for text in r.statements)]
+    assert len(looked_at) >= 4
+    for user_id in range(10):
+        kept = ids(stored[: length + user_id - 4])[::-1][: length - 1]
+        assert ids(feed_class(user_id)[:]) == [newest.serialization_id, *kept]
 
 
 def test_a_long_feed(one: Any, feed: Any) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,7 @@ _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
 _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 _NEWEST_GROUPS = 'SELECT activities FROM {table} WHERE feed_id = ? LIMIT ?'
-_NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
+_NEWEST_IDS = 'SELECT feed_id, activity_id FROM {table} WHERE feed_id IN ? PER PARTITION LIMIT ?'
 
 _unguarded: set[str] = set()
 
@@ -180,6 +180,12 @@ class GroupStorage(BaseTimelineStorage):
                 statement = OfSeveralFeeds(prepared).bind((feeds, length) if limited else (feeds,))
                 statement.route = part[0]
                 yield statement
+
+    def newest_ids(self, table: Table, limits: Mapping[str, int]) -> Iterable[Any]:
+        """Statements that read the ids of the newest entries of feeds (key -> how many, or more): see
+        :func:`ids_by_feed`.
+        """
+        return self._of_many(table, _NEWEST_IDS, limits, max(limits.values(), default=1), limited=True)
 
     def _snapshots(
         self, table: Table, keys: Sequence[str], length: int, found: Sequence[list[dict[str, Any]]]
@@ -338,14 +344,12 @@ class GroupStorage(BaseTimelineStorage):
         trimmed = [change for change in changes if change.trim_length is not None]
         if not trimmed:
             return {}
-        statements = [
-            table.statement(_NEWEST_IDS, change.key, (change.trim_length or 0) + len(change.removed) + 1)
-            for change in trimmed
-        ]
+        limits = {change.key: (change.trim_length or 0) + len(change.removed) + 1 for change in trimmed}
+        found = ids_by_feed(run(self.newest_ids(table, limits)))
         cuts = {}
-        for change, rows in zip(trimmed, run(statements), strict=True):
+        for change in trimmed:
             length = change.trim_length or 0
-            there = {row['activity_id'] for row in rows if row['activity_id'] is not None}
+            there = set(found.get(change.key, ()))
             for row in change.snapshot.token.legacy if change.snapshot is not None else ():
                 there.discard(row['activity_id'])
                 there.add(moved_id(row))
@@ -518,6 +522,17 @@ def _by_feed(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row['feed_id'], []).append(row)
+    return found
+
+
+def ids_by_feed(results: Iterable[Iterable[dict[str, Any]]]) -> dict[str, set[int]]:
+    """Key -> the ids that the statements of :meth:`GroupStorage.newest_ids` found in the feed, if there are any."""
+    found: dict[str, set[int]] = {}
+    for rows in results:
+        for row in rows:
+            # A partition without rows may still have marks.
+            if row['activity_id'] is not None:
+                found.setdefault(row['feed_id'], set()).add(row['activity_id'])
     return found
 
 

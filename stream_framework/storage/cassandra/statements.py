@@ -104,6 +104,9 @@ def _outcomes(session: Any, statements: Iterable[Any], resent: list[Any]) -> Ite
             if len(waiting) >= IN_FLIGHT:
                 yield _result(session, *waiting.popleft(), resent)
             waiting.append((statement, session.execute_async(statement)))
+            # The driver's thread sends it. While this one makes the next, that would wait for the interpreter for
+            # ``sys.getswitchinterval()``, and the server for something to do.
+            time.sleep(0)
         while waiting:
             yield _result(session, *waiting.popleft(), resent)
     finally:

@@ -15,7 +15,7 @@ from stream_framework.storage.base import BaseBatch, Change, Pairs, Snapshot, Wr
 from stream_framework.storage.cassandra import connection, marks, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
-from stream_framework.storage.cassandra.groups import GroupStorage
+from stream_framework.storage.cassandra.groups import GroupStorage, ids_by_feed
 from stream_framework.storage.cassandra.statements import Rows, batched, run
 from stream_framework.storage.cassandra.tables import Table, get_table
 
@@ -23,13 +23,14 @@ from stream_framework.storage.cassandra.tables import Table, get_table
 SKIPPED_BY_READING = 100
 #: Trimming to more than this counts first, rather than read the ids of all that are to stay.
 COUNTED_BEFORE_TRIMMING = 1000
+#: How many ids are held at a time to find out where to cut.
+IDS_AT_A_TIME = 20_000
 
 _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
 _COUNT = 'SELECT COUNT(activity_id) AS count FROM {table} WHERE feed_id = ?'
 _ONE_ID = 'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?'
-_NEWEST_IDS = 'SELECT activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
 _STOCK_SERIALIZERS: tuple[Any, ...] = (CassandraActivitySerializer, CassandraAggregatedActivitySerializer)
 _LEGACY = ids.LEGACY_GROUP_LIMIT
 #: About what the server counts for the deletion of a row.
@@ -75,6 +76,21 @@ class _Work(NamedTuple):
     def of(cls, operation: str, data: Any, length: int | None) -> _Work:
         """What one write does."""
         return cls(data if operation == 'add' else {}, dict.fromkeys(data) if operation == 'remove' else {}, length)
+
+    @property
+    def kept(self) -> int:
+        """How many entries stay where the feed is trimmed."""
+        return self.length or 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether to count before ids are read: most of what would be read is to stay."""
+        return self.kept > COUNTED_BEFORE_TRIMMING
+
+    @property
+    def looked_at(self) -> int:
+        """How many of the newest ids tell where to cut."""
+        return self.kept + len(self.gone) + 1
 
     def then(self, later: _Work) -> _Work:
         """This, and that after it."""
@@ -236,22 +252,25 @@ class CassandraTimelineStorage(GroupStorage):
         return located
 
     def _write(self, table: Table, works: dict[str, _Work], mark_names: Sequence[str]) -> list[str | None]:
-        trimmed = [(key, work) for key, work in works.items() if work.length is not None]
+        parts = list(_parts_to_trim(works))
+        looks = list(self._looks(table, parts[0])) if parts else []
         only = next(iter(works)) if len(works) == 1 else None
-        statements = functools.partial(self._statements, table, works, trimmed)
+
+        def statements() -> Iterator[Any]:
+            # What tells where to cut the first part can be under way together with the writes.
+            yield from batched(table.keyspace, self._rows(table, works))
+            yield from looks
+
         if mark_names:
             results, found = marks.run_and_read(statements, mark_names, only)
         else:
             results, found = run(statements(), only), []
-        if trimmed:
-            run(self._deletions(table, trimmed, results[len(results) - len(trimmed) :], only), only)
+        looked = results[len(results) - len(looks) :]
+        for number, part in enumerate(parts):
+            if number > 0:
+                looked = run(self._looks(table, part), only)
+            run(self._deletions(table, part, looked), only)
         return found
-
-    def _statements(self, table: Table, works: dict[str, _Work], trimmed: Sequence[tuple[str, _Work]]) -> Iterator[Any]:
-        """The writes, then for each feed to trim what tells where to cut; all can be under way together."""
-        yield from batched(table.keyspace, self._rows(table, works))
-        for key, work in trimmed:
-            yield self._where_to_cut(table, key, work)
 
     def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[Rows]:
         last: _Work | None = None
@@ -275,32 +294,29 @@ class CassandraTimelineStorage(GroupStorage):
             for item in work.gone:
                 yield delete, [IntegerType.serialize(ids.normalize_id(item), 0)], _DELETE_BYTES
 
-    def _where_to_cut(self, table: Table, key: str, work: _Work) -> Any:
-        length = work.length or 0
-        if length > COUNTED_BEFORE_TRIMMING:
-            return table.statement(_COUNT, key)
-        return table.statement(_NEWEST_IDS, key, length + len(work.gone) + 1)
+    def _looks(self, table: Table, works: dict[str, _Work]) -> Iterator[Any]:
+        """What tells where to cut feeds; first, for each that is to stay long, whether to."""
+        limits = {key: work.looked_at for key, work in works.items() if not work.is_counted}
+        for key, work in works.items():
+            if work.is_counted:
+                yield table.statement(_COUNT, key)
+        yield from self.newest_ids(table, limits)
 
-    def _deletions(
-        self, table: Table, trimmed: Sequence[tuple[str, _Work]], found: Sequence[Any], only: Any
-    ) -> list[Any]:
-        long = [
-            table.statement(_NEWEST_IDS, key, (work.length or 0) + len(work.gone) + 1)
-            for (key, work), rows in zip(trimmed, found, strict=True)
-            if rows and 'count' in rows[0] and rows[0]['count'] + len(work.rows) > (work.length or 0)
-        ]
-        read = iter(run(long, only)) if long else iter(())
-        cuts = []
-        for (key, work), rows in zip(trimmed, found, strict=True):
-            if rows and 'count' in rows[0]:
-                rows = next(read) if rows[0]['count'] + len(work.rows) > (work.length or 0) else []
+    def _deletions(self, table: Table, works: dict[str, _Work], looked: Sequence[Any]) -> Iterator[Any]:
+        """What deletes all that is older than the newest, by what :meth:`_looks` found."""
+        counted = [key for key, work in works.items() if work.is_counted]
+        longer = {
+            key: works[key].looked_at
+            for key, [row] in zip(counted, looked, strict=False)
+            if row['count'] + len(works[key].rows) > works[key].kept
+        }
+        found = ids_by_feed([*looked[len(counted) :], *(run(self.newest_ids(table, longer)) if longer else ())])
+        for key, work in works.items():
             # What was read may be from before or after what was written at the same time.
-            found_ids = {row['activity_id'] for row in rows if row['activity_id'] is not None}
-            found_ids.update(map(ids.normalize_id, work.rows))
-            there = sorted(found_ids.difference(map(ids.normalize_id, work.gone)), reverse=True)
-            if len(there) > (work.length or 0):
-                cuts.append(table.statement(_DELETE_OLDER, key, there[(work.length or 0) - 1]))
-        return cuts
+            there = found.get(key, set()).union(map(ids.normalize_id, work.rows))
+            there.difference_update(map(ids.normalize_id, work.gone))
+            if len(there) > work.kept:
+                yield table.statement(_DELETE_OLDER, key, sorted(there, reverse=True)[work.kept - 1])
 
     def get_slice(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
@@ -456,6 +472,22 @@ class CassandraTimelineStorage(GroupStorage):
         [rows] = run([table.statement('SELECT DISTINCT feed_id FROM {table}')])
         for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):
             self.delete(key)
+
+
+def _parts_to_trim(works: dict[str, _Work]) -> Iterator[dict[str, _Work]]:
+    """What trims feeds, in parts of which :data:`IDS_AT_A_TIME` ids are read."""
+    part: dict[str, _Work] = {}
+    total = 0
+    for key, work in works.items():
+        if work.length is None:
+            continue
+        if part and total + work.looked_at > IDS_AT_A_TIME:
+            yield part
+            part, total = {}, 0
+        part[key] = work
+        total += work.looked_at
+    if part:
+        yield part
 
 
 def is_bare(activity_id: Any) -> bool:
