@@ -73,7 +73,7 @@ class BaseFeed:
     #: How the timeline writes an entry.
     timeline_serializer: Any = SimpleTimelineSerializer
     #: How likely a write trims the feed to ``max_length``; 0 or less: never. Where trimming is free, as on Redis, any
-    #: other value trims with every write. A chunk of a fan-out is trimmed whole, or not at all: together that takes
+    #: other value trims with every write. On Cassandra a chunk of a fan-out is trimmed whole, or not at all: that takes
     #: little longer than one feed alone.
     trim_chance: float = 0.01
     #: Whether :meth:`filter` works.
