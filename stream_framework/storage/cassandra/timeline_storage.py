@@ -269,7 +269,7 @@ class CassandraTimelineStorage(GroupStorage):
         for number, part in enumerate(parts):
             if number > 0:
                 looked = run(self._looks(table, part), only)
-            run(self._deletions(table, part, looked), only)
+            run(self._deletions(table, part, looked, only), only)
         return found
 
     def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[Rows]:
@@ -302,7 +302,7 @@ class CassandraTimelineStorage(GroupStorage):
                 yield table.statement(_COUNT, key)
         yield from self.newest_ids(table, limits)
 
-    def _deletions(self, table: Table, works: dict[str, _Work], looked: Sequence[Any]) -> Iterator[Any]:
+    def _deletions(self, table: Table, works: dict[str, _Work], looked: Sequence[Any], only: Any) -> Iterator[Any]:
         """What deletes all that is older than the newest, by what :meth:`_looks` found."""
         counted = [key for key, work in works.items() if work.is_counted]
         longer = {
@@ -310,7 +310,7 @@ class CassandraTimelineStorage(GroupStorage):
             for key, [row] in zip(counted, looked, strict=False)
             if row['count'] + len(works[key].rows) > works[key].kept
         }
-        found = ids_by_feed([*looked[len(counted) :], *(run(self.newest_ids(table, longer)) if longer else ())])
+        found = ids_by_feed([*looked[len(counted) :], *run(self.newest_ids(table, longer), only)])
         for key, work in works.items():
             # What was read may be from before or after what was written at the same time.
             there = found.get(key, set()).union(map(ids.normalize_id, work.rows))
