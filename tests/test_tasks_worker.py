@@ -13,6 +13,8 @@ from typing import Any
 import celery
 import pytest
 from celery.contrib.testing.worker import start_worker
+from celery.worker.state import reserved_requests
+from kombu.transport.memory import Channel
 
 from stream_framework import messages, settings, tasks
 from stream_framework.activity import Activity
@@ -33,6 +35,7 @@ def app() -> Iterator[Any]:
     before = celery.current_app._get_current_object()  # type: ignore[attr-defined]
     app = celery.Celery('tests', broker='memory://', backend='cache+memory://', set_as_current=True)
     app.conf.broker_connection_retry_on_startup = False
+    app.conf.broker_transport_options = {'polling_interval': 0.02}
     assert app.conf.task_serializer == 'json'
     assert app.conf.accept_content == ['json'] or set(app.conf.accept_content) == {'json'}
     app.set_default()
@@ -50,7 +53,14 @@ def manager(app: Any) -> Iterator[Any]:
     managers.FOLLOWERS[USERS[0]] = {FanoutPriority.HIGH: USERS[1:10], FanoutPriority.LOW: USERS[10:]}
     manager = backend.manager_class()()
     yield manager
+    # What a test published and didn't wait for would be done, counted and logged in the next.
+    wait_for(is_idle)
     backend.reset()
+
+
+def is_idle() -> bool:
+    """Whether nothing is published that the worker has not done."""
+    return not any(queue.qsize() for queue in Channel.queues.values()) and not reserved_requests
 
 
 def wait_for(check: Callable[[], bool], timeout: float = 30) -> None:
