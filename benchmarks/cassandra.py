@@ -24,10 +24,13 @@ from stream_framework.storage.cassandra import connection, schema
 
 #: How many statements the raw driver has in flight.
 CONCURRENCY = 100
-#: How many rows its batches hold.
+#: How many tasks the library does at a time, where it is more than one: a worker does as many as there are cores,
+#: unless told otherwise.
+AT_A_TIME = 2
+#: How many rows the raw driver's batches hold.
 BATCH = 20
-#: For how many seconds the raw driver writes and reads before anything is measured: a server that has just started
-#: interprets most of its code, and compiles it meanwhile, which takes it several times as long.
+#: For how many seconds all contenders write and read, in turns, before anything is measured: a server that has just
+#: started interprets most of its code, and compiles it meanwhile, which takes it several times as long.
 WARM_UP = 60.0
 
 _FLAT_COLUMNS = ('feed_id', 'activity_id', 'actor', 'extra_context', 'object', 'target', 'time', 'verb')
@@ -74,7 +77,7 @@ class CassandraBenchmark(works.Benchmark):
             connection.reset()
 
     def warm_up(self) -> None:
-        """Let the server compile what it is about to do, whoever asks for it then."""
+        """Let the server compile what it is about to do, for the library as much as for the driver."""
         users = range(self.some(3000))
         insert = self.insert('flat')
         select = self.prepare(f'SELECT {", ".join(_FLAT_COLUMNS)} FROM flat WHERE feed_id = ? LIMIT 25')
@@ -83,6 +86,7 @@ class CassandraBenchmark(works.Benchmark):
             item = works.newer()
             rows = [self.row(f'{works.TOKEN}:flat:{user}', item) for user in users]
             self.in_batches(insert, rows)
+            self.fan_out_by_manager(users, self.flat)
             self.one_by_one(insert, rows)
             execute_concurrent_with_args(self.session, select, [row[:1] for row in rows], concurrency=CONCURRENCY)
 
@@ -135,11 +139,13 @@ class CassandraBenchmark(works.Benchmark):
             item = works.newer()
             return (self.row(f'{works.TOKEN}:flat:{user}', item) for user in users)
 
-        for size in (100, 1000):
+        for size, at_a_time in ((100, 1), (100, AT_A_TIME), (1000, 1)):
+            more = '' if at_a_time == 1 else f', {at_a_time} at a time'
+            work = functools.partial(self.fan_out_by_manager, users, self.flat, size=size, at_a_time=at_a_time)
             self.report.rate(
-                f'fan-out to {len(users):,} flat feeds, chunks of {size}',
+                f'fan-out to {len(users):,} flat feeds, chunks of {size}{more}',
                 len(users),
-                Contender('library', functools.partial(self.fan_out_by_manager, users, self.flat, size=size)),
+                Contender('library', work),
                 Contender('driver, single rows', lambda: self.one_by_one(insert, rows())),
                 Contender(f'driver, batches of {BATCH}', lambda: self.in_batches(insert, rows())),
             )

@@ -6,6 +6,7 @@ import datetime
 import itertools
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.measure import Report
@@ -52,12 +53,29 @@ class Benchmark:
         return found
 
     def fan_out_by_manager(
-        self, users: Sequence[Any], feed_class: Any, activities: Sequence[Activity] = (), size: int = 100
+        self,
+        users: Sequence[Any],
+        feed_class: Any,
+        activities: Sequence[Activity] = (),
+        size: int = 100,
+        at_a_time: int = 1,
     ) -> None:
-        """What workers do for one activity, a new one unless given, or some: task by task, each of so many feeds."""
+        """What workers do for one activity, a new one unless given, or some: task by task, each of so many feeds.
+
+        :param at_a_time: how many tasks; more than one as a worker with so many threads does them
+        """
         kwargs = {'activities': activities or [newer()], 'trim': True}
-        for start in range(0, len(users), size):
+
+        def task(start: int) -> None:
             self.manager.fanout(users[start : start + size], feed_class, add_operation, kwargs)
+
+        starts = range(0, len(users), size)
+        if at_a_time == 1:
+            for start in starts:
+                task(start)
+            return
+        with ThreadPoolExecutor(at_a_time) as threads:
+            list(threads.map(task, starts))
 
 
 def activity(number: int, actor: int = 13, object_id: int | None = None) -> Activity:

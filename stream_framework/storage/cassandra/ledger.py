@@ -20,7 +20,7 @@ from stream_framework.exceptions import StorageError
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.driver import InvalidRequest, SimpleStatement
-from stream_framework.storage.cassandra.statements import batched, run
+from stream_framework.storage.cassandra.statements import batched, of_each, run
 
 #: The table's name.
 TABLE = 'stream_framework_ledger'
@@ -65,8 +65,7 @@ def _write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
         statement = prepared.bind((minute, _shard(entry_id), entry_id, text, seconds, now))
         size = _ENTRY_BYTES + len(entry_id) + 4 * len(text)
         shards.setdefault(statement.routing_key, []).append((prepared, statement.values, size))
-    rows = [(key, statements, sum(size for *_, size in statements)) for key, statements in shards.items()]
-    run(batched(settings.STREAM_DEFAULT_KEYSPACE, rows))
+    run(batched(settings.STREAM_DEFAULT_KEYSPACE, of_each(shards)))
 
 
 def delete(minute: int, entry_id: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.driver import (
@@ -155,31 +155,51 @@ def bound(prepared: Any, values: list[Any]) -> Any:
 
 # A statement to be: prepared, its serialized values, and its size in bytes.
 _Sized = tuple[Any, list[Any], int]
-#: What is written to one feed: its key, the statements, and their size together.
-Rows = tuple[bytes, Iterable[_Sized], int]
 
 
-def batched(keyspace: str, feeds: Iterable[Rows]) -> Iterator[Any]:
+class Rows(NamedTuple):
+    """What is written to some feeds, or other partitions, alike."""
+
+    keys: list[bytes]
+    #: Some of the keys -> the statements that write it there.
+    make: Callable[[list[bytes]], list[_Sized]]
+    #: What those of one feed take together, in bytes.
+    size: int
+
+
+def of_each(statements: Mapping[bytes, list[_Sized]]) -> Iterator[Rows]:
+    """What is written to each partition, another to each, by their keys."""
+    for key, some in statements.items():
+        yield Rows([key], lambda keys: statements[keys[0]], sum(size for *_, size in some))
+
+
+def batched(keyspace: str, many: Iterable[Rows]) -> Iterator[Any]:
     """Statements as unlogged batches.
 
     Those of one feed go out together, in batches of :data:`PARTITION_BATCH_BYTES`; those of different feeds where the
     same nodes have them, in batches of :data:`BATCH_BYTES`.
     """
     replicas = _replicas(keyspace)
-    groups: dict[Any, tuple[list[Any], int]] = {}
-    for key, statements, size in feeds:
-        if size > BATCH_BYTES:
-            yield from _parts(statements)
+    waiting: dict[Any, tuple[list[_Sized], int]] = {}
+    for rows in many:
+        if rows.size > BATCH_BYTES:
+            for key in rows.keys:
+                yield from _parts(rows.make([key]))
             continue
-        place = replicas(key)
-        waiting, waiting_size = groups.get(place, ([], 0))
-        if waiting_size + size > BATCH_BYTES:
-            yield _batch(waiting)
-            waiting, waiting_size = [], 0
-        waiting += statements
-        groups[place] = (waiting, waiting_size + size)
-    for waiting, _ in groups.values():
-        yield _batch(waiting)
+        for place, keys in replicas(rows.keys).items():
+            statements, room = waiting.get(place) or ([], BATCH_BYTES)
+            done = 0
+            while done < len(keys):
+                if room < rows.size:
+                    yield _batch(statements)
+                    statements, room = [], BATCH_BYTES
+                some = keys[done : done + room // rows.size]
+                statements += rows.make(some)
+                done += len(some)
+                room -= len(some) * rows.size
+            waiting[place] = (statements, room)
+    for statements, _ in waiting.values():
+        yield _batch(statements)
 
 
 def _parts(statements: Iterable[_Sized]) -> Iterator[Any]:
@@ -242,16 +262,20 @@ class OfSeveralFeeds(BoundStatement):
 
 def by_replicas(keyspace: str, keys: Iterable[bytes]) -> list[list[bytes]]:
     """Keys, grouped by the nodes that have them."""
-    replicas = _replicas(keyspace)
-    groups: dict[Any, list[bytes]] = {}
-    for key in keys:
-        groups.setdefault(replicas(key), []).append(key)
-    return list(groups.values())
+    return list(_replicas(keyspace)(list(keys)).values())
 
 
-def _replicas(keyspace: str) -> Callable[[bytes], Any]:
-    """What tells which nodes have a feed: a batch of feeds of the same nodes needs no other node to coordinate it."""
+def _replicas(keyspace: str) -> Callable[[list[bytes]], dict[Any, list[bytes]]]:
+    """What groups keys by the nodes that have them: a batch of feeds of the same nodes needs no other coordinator."""
     metadata = connection.in_use().cluster.metadata
     if len(metadata.all_hosts()) < 2:
-        return lambda key: None
-    return lambda key: frozenset(host.endpoint for host in metadata.get_replicas(keyspace, key))
+        return lambda keys: {None: keys}
+
+    def grouped(keys: list[bytes]) -> dict[Any, list[bytes]]:
+        groups: dict[Any, list[bytes]] = {}
+        for key in keys:
+            place = frozenset(host.endpoint for host in metadata.get_replicas(keyspace, key))
+            groups.setdefault(place, []).append(key)
+        return groups
+
+    return grouped

@@ -17,7 +17,7 @@ import datetime
 import functools
 import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stream_framework import settings
@@ -149,13 +149,21 @@ class Table:
 
         :raises StorageError: for a key that the column can't hold
         """
+        return self.keys([key])[0]
+
+    def keys(self, keys: Iterable[Any]) -> list[bytes]:
+        """The keys of feeds, as they are sent.
+
+        :raises StorageError: for a key that the column can't hold
+        """
+        encoding = 'ascii' if self.is_legacy else 'utf-8'
         try:
-            return str(key).encode('ascii' if self.is_legacy else 'utf-8')
+            return [str(key).encode(encoding) for key in keys]
         except UnicodeEncodeError as error:
             raise refused(
                 f'the table {self.name} keeps keys as {self.key_type}, which this key is not: '
                 'give the feed class another timeline_cf_name, whose table will keep any text',
-                key,
+                error.object,
             ) from error
 
     def encode(self, data: Any, replaces: bool = False, key: Any = None) -> Row:

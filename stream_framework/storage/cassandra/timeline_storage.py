@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -273,16 +274,13 @@ class CassandraTimelineStorage(GroupStorage):
         return found
 
     def _rows(self, table: Table, works: dict[str, _Work]) -> Iterator[Rows]:
-        last: _Work | None = None
-        rows: list[tuple[Any, list[Any], int]] = []
-        size = 0
-        for key, work in works.items():
-            if work is not last:
-                rows, last = list(self._rows_of(table, work)), work
-                size = sum(bytes_ for _, _, bytes_ in rows)
-            name = table.key(key)
+        # A fan-out does the very same to every follower's feed.
+        for _, alike in itertools.groupby(works, lambda key: id(works[key])):
+            keys = list(alike)
+            rows = list(self._rows_of(table, works[keys[0]]))
+            names = table.keys(keys)
             if rows:
-                yield name, [(prepared, [name, *values], bytes_) for prepared, values, bytes_ in rows], size
+                yield Rows(names, functools.partial(_with_keys, rows), sum(size for _, _, size in rows))
 
     def _rows_of(self, table: Table, work: _Work) -> Iterator[tuple[Any, list[Any], int]]:
         """What is written, but for the feed's key: statements, their other values, and their sizes."""
@@ -472,6 +470,10 @@ class CassandraTimelineStorage(GroupStorage):
         [rows] = run([table.statement('SELECT DISTINCT feed_id FROM {table}')])
         for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):
             self.delete(key)
+
+
+def _with_keys(rows: list[tuple[Any, list[Any], int]], names: list[bytes]) -> list[tuple[Any, list[Any], int]]:
+    return [(prepared, [name, *values], size) for name in names for prepared, values, size in rows]
 
 
 def _parts_to_trim(works: dict[str, _Work]) -> Iterator[dict[str, _Work]]:
