@@ -153,22 +153,22 @@ def bound(prepared: Any, values: list[Any]) -> Any:
     return statement
 
 
-# A statement to be: prepared, its serialized values, and its size in bytes.
-_Sized = tuple[Any, list[Any], int]
+#: A statement to be: prepared, its serialized values, and its size in bytes.
+SizedStatement = tuple[Any, list[Any], int]
 
 
 class Rows(NamedTuple):
-    """What is written to some feeds, or other partitions, alike."""
+    """What is written alike to some partitions, which mostly are feeds."""
 
     keys: list[bytes]
     #: Some of the keys -> the statements that write it there.
-    make: Callable[[list[bytes]], list[_Sized]]
-    #: What those of one feed take together, in bytes.
+    make: Callable[[list[bytes]], list[SizedStatement]]
+    #: What those of one key take together, in bytes.
     size: int
 
 
-def of_each(statements: Mapping[bytes, list[_Sized]]) -> Iterator[Rows]:
-    """What is written to each partition, another to each, by their keys."""
+def of_each(statements: Mapping[bytes, list[SizedStatement]]) -> Iterator[Rows]:
+    """Statements that differ from partition to partition: key -> those of its own."""
     for key, some in statements.items():
         yield Rows([key], lambda keys: statements[keys[0]], sum(size for *_, size in some))
 
@@ -180,7 +180,7 @@ def batched(keyspace: str, many: Iterable[Rows]) -> Iterator[Any]:
     same nodes have them, in batches of :data:`BATCH_BYTES`.
     """
     replicas = _replicas(keyspace)
-    waiting: dict[Any, tuple[list[_Sized], int]] = {}
+    waiting: dict[Any, tuple[list[SizedStatement], int]] = {}
     for rows in many:
         if rows.size > BATCH_BYTES:
             for key in rows.keys:
@@ -202,8 +202,8 @@ def batched(keyspace: str, many: Iterable[Rows]) -> Iterator[Any]:
         yield _batch(statements)
 
 
-def _parts(statements: Iterable[_Sized]) -> Iterator[Any]:
-    part: list[_Sized] = []
+def _parts(statements: Iterable[SizedStatement]) -> Iterator[Any]:
+    part: list[SizedStatement] = []
     total = 0
     for statement in statements:
         size = statement[2]
@@ -215,7 +215,7 @@ def _parts(statements: Iterable[_Sized]) -> Iterator[Any]:
     yield _batch(part)
 
 
-def _batch(statements: list[_Sized]) -> Any:
+def _batch(statements: list[SizedStatement]) -> Any:
     prepared, values, _ = statements[0]
     first = bound(prepared, values)
     if len(statements) == 1:

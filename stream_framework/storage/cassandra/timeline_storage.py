@@ -17,7 +17,7 @@ from stream_framework.storage.cassandra import connection, marks, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage, ids_by_feed
-from stream_framework.storage.cassandra.statements import Rows, batched, run
+from stream_framework.storage.cassandra.statements import Rows, SizedStatement, batched, run
 from stream_framework.storage.cassandra.tables import Table, get_table
 
 #: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
@@ -282,7 +282,7 @@ class CassandraTimelineStorage(GroupStorage):
             if rows:
                 yield Rows(names, functools.partial(_with_keys, rows), sum(size for _, _, size in rows))
 
-    def _rows_of(self, table: Table, work: _Work) -> Iterator[tuple[Any, list[Any], int]]:
+    def _rows_of(self, table: Table, work: _Work) -> Iterator[SizedStatement]:
         """What is written, but for the feed's key: statements, their other values, and their sizes."""
         for data in work.rows.values():
             row = table.encode(data)
@@ -472,7 +472,8 @@ class CassandraTimelineStorage(GroupStorage):
             self.delete(key)
 
 
-def _with_keys(rows: list[tuple[Any, list[Any], int]], names: list[bytes]) -> list[tuple[Any, list[Any], int]]:
+def _with_keys(rows: list[SizedStatement], names: list[bytes]) -> list[SizedStatement]:
+    """The statements of :meth:`CassandraTimelineStorage._rows_of` for each of some feeds."""
     return [(prepared, [name, *values], size) for name in names for prepared, values, size in rows]
 
 
