@@ -120,7 +120,7 @@ class Activity(BaseActivity):
     >>> activity.serialization_id
     13732667550000000000042003
     >>> activity
-    <Activity: 13 loved 42>
+    Activity(loved) 13 42
     """
 
     # The id that the activity was read from storage under, and what the activity was like then. Computing the id anew
@@ -224,7 +224,7 @@ class Activity(BaseActivity):
         return hash(self.serialization_id)
 
     def __repr__(self) -> str:
-        return f'<{type(self).__name__}: {self.actor_id} {self.verb.past_tense} {self.object_id}>'
+        return f'{type(self).__name__}({self.verb.past_tense}) {self.actor_id} {self.object_id}'
 
 
 _OUR_IDS.append(Activity.serialization_id)
@@ -553,9 +553,10 @@ class AggregatedActivity(BaseActivity):
 
     def __repr__(self) -> str:
         if self.dehydrated:
-            return f'<{type(self).__name__} {self.group}: {len(self)} activities, dehydrated>'
-        verbs = ', '.join(verb.past_tense for verb in self.verbs)
-        return f'<{type(self).__name__} {self.group}: actors {self.actor_ids} {verbs} objects {self.object_ids}>'
+            return f'Dehydrated {type(self).__name__} ({self._activity_ids})'
+        verbs = ','.join(verb.past_tense for verb in self.verbs)
+        actors = ','.join(map(str, self.actor_ids))
+        return f'{type(self).__name__}({self.group}-{verbs}) Actors {actors}: Objects {self.object_ids}'
 
 
 _OUR_IDS.append(AggregatedActivity.serialization_id)

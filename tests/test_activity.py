@@ -171,8 +171,9 @@ class TestActivity:
             _ = act(1) != other
 
     def test_repr(self) -> None:
-        assert all(part in repr(Activity(13, Love, 42)) for part in ('Activity', 'loved', '13', '42'))
-        assert 'Short' in repr(Short(1, Love, 2))
+        assert repr(Activity(13, Love, 42)) == str(Activity(13, Love, 42)) == 'Activity(loved) 13 42'
+        assert repr(Short(1, Love, 2)) == 'Short(loved) 1 2'
+        assert repr([Activity('anna', Love, uuid.UUID(int=5))]) == f'[Activity(loved) anna {uuid.UUID(int=5)}]'
 
     def test_dehydrate(self) -> None:
         activity = act(1)
@@ -548,8 +549,11 @@ class TestAggregatedActivity:
             _ = group() != other
 
     def test_repr(self) -> None:
-        assert 'AggregatedActivity' in repr(group())
-        assert repr(group().get_dehydrated())
+        made = AggregatedActivity('3-2013-07-08')
+        made.append(Activity(1, Love, 42, time=EPOCH))
+        made.append(Activity(2, Love, 43, time=EPOCH))
+        assert repr(made) == 'AggregatedActivity(3-2013-07-08-loved) Actors 1,2: Objects [42, 43]'
+        assert repr(made.get_dehydrated()) == f'Dehydrated AggregatedActivity ({made.activity_ids})'
         assert repr(AggregatedActivity('g'))
 
 

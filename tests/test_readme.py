@@ -29,7 +29,7 @@ def test_the_example(tmp_path: pathlib.Path) -> None:
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout == '[<Activity: 13 loved 42>]\n'
+    assert done.stdout == '[Activity(loved) 13 42]\n'
     assert f'# {done.stdout}' in example, 'what it prints is what it says that it prints'
 
 

@@ -451,10 +451,15 @@ class TestTheOthers:
         assert DummySerializer(Activity).loads('anything') == 'anything'
         made = group(1)
         assert DummyAggregatedSerializer(AggregatedActivity).dumps(made) is made
-        with pytest.raises(ValueError):
-            DummySerializer(Activity).dumps(1)
-        with pytest.raises(ValueError):
-            DummyAggregatedSerializer(AggregatedActivity).dumps(activity)
+
+    @pytest.mark.parametrize('serializer', [DummySerializer(Activity), DummyAggregatedSerializer(AggregatedActivity)])
+    @pytest.mark.parametrize(
+        'thing', [None, 5, 'text', {'a': [1]}, act(1), act(1).get_dehydrated(), group(1), object()]
+    )
+    def test_dummies_take_anything(self, serializer: Any, thing: Any) -> None:
+        serializer.check_type(thing)
+        assert serializer.dumps(thing) is thing
+        assert serializer.loads(thing) is thing
 
     @pytest.mark.parametrize('form', [int, str, lambda number: str(number).encode(), lambda n: uuid.UUID(int=n)])
     def test_timelines_hold_ids(self, form: Any) -> None:

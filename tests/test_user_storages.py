@@ -17,6 +17,7 @@ from stream_framework.serializers.base import BaseSerializer
 from stream_framework.storage.base import BaseActivityStorage, BaseStorage, BaseTimelineStorage
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.memory import InMemoryListsStorage
+from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
 from stream_framework.verbs import Add, Comment, Follow, Love
 from tests.contracts.support import act, acts, at, ids, members, names
 
@@ -221,6 +222,36 @@ class TestBases:
         assert isinstance(Defaulting(activity_class=Activity).serializer, JsonSerializer)
         for base in (BaseStorage, BaseActivityStorage, BaseTimelineStorage):
             assert issubclass(base.default_serializer_class, BaseSerializer)
+
+    def test_storages_that_name_no_serializer_keep_anything(self) -> None:
+        class Thing:
+            serialization_id = 7
+
+        thing, storage = Thing(), DictActivities()
+        assert storage.serialize_activity({'any': 'thing'}) == {'any': 'thing'}
+        assert storage.deserialize_activities(['text', None, 5]) == ['text', None, 5]
+        storage.add(thing)
+        assert storage.get(7) is storage.get(thing) is thing
+        storage.remove(thing)
+        assert storage.get(7) is None
+
+    @pytest.mark.parametrize('base', [BaseStorage, BaseActivityStorage, BaseTimelineStorage, RedisTimelineStorage])
+    def test_flushing_what_defines_no_flush(self, base: Any, caplog: Any) -> None:
+        own = type('Own', (base,), {})
+        assert own().flush() is None
+        assert caplog.text == ''
+
+    def test_flushing_feeds_whose_storages_define_no_flush(self) -> None:
+        class Own(BaseFeed):
+            activity_storage_class = type('OwnActivities', (BaseActivityStorage,), {})
+            timeline_storage_class = type('OwnTimelines', (BaseTimelineStorage,), {})
+
+        class OwnNotifications(BaseNotificationFeed):
+            timeline_storage_class = Own.timeline_storage_class
+            markers_storage_class = type('OwnLists', (BaseListsStorage,), {})
+
+        Own.flush()
+        OwnNotifications.flush()
 
     def test_serializing(self) -> None:
         storage = DictActivities(serializer_class=JsonSerializer, activity_class=Activity)

@@ -54,7 +54,7 @@ class BaseFeed:
     >>> feed.add(Activity(1, Love, 100))
     1
     >>> feed[:5]
-    [<Activity: 1 loved 100>]
+    [Activity(loved) 1 100]
     >>> feed.delete()
     """
 

@@ -82,12 +82,12 @@ class BaseStorage:
         }
 
     def flush(self) -> None:
-        """Delete everything that the storage holds."""
-        raise NotDefinedError(f'{type(self).__name__} must define flush()')
+        """Delete everything that the storage holds; does nothing where a subclass defines none."""
 
     def activity_to_id(self, activity: Any) -> Any:
         """The id of an activity or a group; an id is its own.
 
+        :param activity: one of these, or anything else with a ``serialization_id``
         :returns: an int for an activity and for any id; the ``serialization_id`` (str) for a group
         :raises InvalidIdError: for anything else
         """
@@ -95,7 +95,7 @@ class BaseStorage:
             return activity.serialization_id
         if isinstance(activity, BaseActivity):
             return ids.normalize_id(activity.serialization_id)  # type: ignore[attr-defined]
-        return ids.normalize_id(activity)
+        return ids.normalize_id(getattr(activity, 'serialization_id', activity))
 
     def activities_to_ids(self, activities: Iterable[Any]) -> list[Any]:
         """:meth:`activity_to_id` of each."""

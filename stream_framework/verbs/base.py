@@ -1,4 +1,11 @@
-"""The base class of verbs, and the stock ones."""
+"""The base class of verbs, the stock ones, and which verbs are registered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream_framework import settings
+from stream_framework.utils import get_class_from_string
 
 
 class Verb:
@@ -61,3 +68,59 @@ class Add(Verb):
     id = 4
     infinitive = 'add'
     past_tense = 'added'
+
+
+_STOCK: tuple[type[Verb], ...] = (Follow, Comment, Love, Add)
+#: Id -> verb.
+VERB_DICT: dict[int, type[Verb]] = {verb.id: verb for verb in _STOCK}
+_other_storages: dict[str, Any] = {}
+
+
+def get_verb_storage() -> Any:
+    """Where verbs are registered: ``VERB_DICT``, or an instance of the class that ``STREAM_VERB_STORAGE`` names."""
+    path = settings.STREAM_VERB_STORAGE
+    if path == 'in-memory':
+        return VERB_DICT
+    if path not in _other_storages:
+        storage = _other_storages[path] = get_class_from_string(path)()
+        for verb in _STOCK:
+            # An application's own storage need not have more than ``get`` and items.
+            if storage.get(verb.id) is None:
+                storage[verb.id] = verb
+    return _other_storages[path]
+
+
+def register(verb: type[Verb]) -> None:
+    """Make a verb known, so that stored activities with its id can be read; again changes nothing.
+
+    Every process that reads feeds has to: do it in the module that defines the verb.
+
+    :raises ValueError: for what is no subclass of ``Verb``, or if another verb holds the id
+    """
+    if not (isinstance(verb, type) and issubclass(verb, Verb)):
+        raise ValueError(f'{verb!r} is no verb: derive a class from stream_framework.verbs.base.Verb')
+    storage = get_verb_storage()
+    registered = storage.get(verb.id)
+    if registered is not None and registered is not verb:
+        raise ValueError(
+            f'{verb.__module__}.{verb.__qualname__} can not have id {verb.id}: '
+            f'{registered.__module__}.{registered.__qualname__} has it already; choose another id'
+        )
+    storage[verb.id] = verb
+
+
+def get_verb_by_id(verb_id: int) -> type[Verb]:
+    """The verb that an id stands for.
+
+    :raises ValueError: if it is no int
+    :raises KeyError: if no verb of that id is registered
+    """
+    if not isinstance(verb_id, int):
+        raise ValueError(f'{verb_id!r} is no id of a verb: it must be an int')
+    try:
+        return get_verb_storage()[verb_id]
+    except KeyError as error:
+        raise KeyError(
+            f'no verb has id {verb_id}: define it and call stream_framework.verbs.register(TheVerb) before '
+            'activities are read'
+        ) from error

@@ -13,7 +13,6 @@ for the page it returns, and reads the rest of a run of equal scores only where 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,8 +40,6 @@ from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
 from stream_framework.storage.redis.structures.base import as_texts
 from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
-
-logger = logging.getLogger(__name__)
 
 #: More entries than this, even for a moment, make Redis give up its compact encoding of a sorted set for good (its
 #: ``zset-max-listpack-entries``, by default): 52 bytes for each entry of a flat feed then become 132.
@@ -447,10 +444,6 @@ class RedisTimelineStorage(BaseTimelineStorage):
     def delete(self, key: str, *args: Any, **kwargs: Any) -> int:
         """One command."""
         return self.send([('DEL', key)], key)[0]
-
-    def flush(self) -> None:
-        """Delete nothing, since a server may hold other sorted sets than timelines: use ``Feed.flush()``."""
-        logger.warning('which keys of a Redis server are timelines only a feed class can tell: use its flush()')
 
     def flush_matching(self, pattern: str) -> None:
         """Delete the sorted sets whose keys match, by scanning the key space: for tests, not for every day."""
