@@ -7,6 +7,7 @@ id is made is :mod:`stream_framework.ids`'s.
 from __future__ import annotations
 
 import datetime
+import inspect
 import uuid
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
@@ -15,13 +16,16 @@ from typing import Any, NoReturn
 from stream_framework import ids
 from stream_framework.exceptions import ActivityNotFound, DuplicateActivityException
 from stream_framework.utils import make_list_unique
-from stream_framework.verbs.base import Verb
+from stream_framework.verbs.base import Verb, verb_class
 
 #: How many activities a group keeps; older ones are only counted.
 MAX_AGGREGATED_ACTIVITIES_LENGTH = 15
 
 # Two groups are equal if their dates are this close: 1.4.0 wrote dates with less precision than it kept in memory.
 _SAME_DATE = datetime.timedelta(seconds=10)
+
+# What activities may have as an object, or know only by its id.
+_OBJECTS = frozenset({'actor', 'object', 'target'})
 
 _activity_id = ids.activity_id
 _UTC = datetime.timezone.utc
@@ -37,8 +41,8 @@ def utcnow() -> datetime.datetime:
     return _EPOCH + (datetime.datetime.now(_UTC) - _EPOCH_IN_UTC)
 
 
-class OnlyAnId:
-    """What ``activity.actor`` finds where the activity was given an id: an error that says where the id is.
+class MissingObject:
+    """Explain why ``activity.actor`` is missing: the activity was given an id. The error says where the id is.
 
     An activity that was given the object has it in its own ``__dict__``, which comes first. A ``__getattr__`` would say
     the same, but with it every attribute of every activity is several times as slow to read.
@@ -106,8 +110,10 @@ def _of_its_kind(thing: Any, stored_id: Any) -> Any:
 class Activity(BaseActivity):
     """Something that happened: ``actor`` did ``verb`` to ``object``.
 
-    :param actor: who did it: an id (int, str or ``uuid.UUID``), or an object with such an ``.id``
-    :param verb: what was done: a :class:`~stream_framework.verbs.base.Verb` subclass, the class itself
+    :param actor: who did it: an id (int, str or ``uuid.UUID``), an object with such an ``.id`` (or ``.pk``, as
+        Django's models have), or ``None`` for nobody: a message of the system
+    :param verb: what was done: a :class:`~stream_framework.verbs.base.Verb` subclass, the class itself (an instance is
+        taken for its class)
     :param object: what it was done to; like ``actor``
     :param target: where or to whom, if anywhere; like ``actor``
     :param time: when; naive datetimes are UTC, aware ones are turned into naive UTC. Default: now
@@ -128,13 +134,13 @@ class Activity(BaseActivity):
     _stored_id: int | None = None
     _stored_as: tuple[Any, ...] | None = None
 
-    actor_id: Id
+    actor_id: Id | None
     object_id: Id
     target_id: Id | None
 
-    actor: Any = OnlyAnId()
-    object: Any = OnlyAnId()
-    target: Any = OnlyAnId()
+    actor: Any = MissingObject()
+    object: Any = MissingObject()
+    target: Any = MissingObject()
 
     def __init__(
         self,
@@ -145,7 +151,7 @@ class Activity(BaseActivity):
         time: datetime.datetime | None = None,
         extra_context: dict[Any, Any] | None = None,
     ) -> None:
-        self.verb = verb
+        self.verb = verb if isinstance(verb, type) else verb_class(verb)
         if time is None:
             self.time = utcnow()
         elif isinstance(time, datetime.datetime):
@@ -155,6 +161,8 @@ class Activity(BaseActivity):
         # Ids that are plain ints are nearly all there is: they take the short way.
         if type(actor) is int:
             self.actor_id = actor
+        elif actor is None:
+            self.actor = self.actor_id = None
         else:
             self._set_object_or_id('actor', actor)
         if type(object) is int:
@@ -189,10 +197,14 @@ class Activity(BaseActivity):
         """
         if self._stored_id is not None and self._stored_as == self._id_parts():
             return self._stored_id
-        object_id, target_id = self.object_id, self.target_id
-        if type(object_id) is int and type(self.actor_id) is int and (target_id is None or type(target_id) is int):
+        actor_id, object_id, target_id = self.actor_id, self.object_id, self.target_id
+        if (
+            type(object_id) is int
+            and (type(actor_id) is int or actor_id is None)
+            and (target_id is None or type(target_id) is int)
+        ):
             return _activity_id(self.time, object_id, self.verb.id)
-        return ids.hashed_activity_id(self.time, self.actor_id, self.verb.id, object_id, target_id)
+        return ids.hashed_activity_id(self.time, actor_id, self.verb.id, object_id, target_id)
 
     @property
     def stored_id(self) -> int | None:
@@ -226,13 +238,21 @@ class Activity(BaseActivity):
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.verb.past_tense}) {self.actor_id} {self.object_id}'
 
+    def __dir__(self) -> list[str]:
+        # Django's templates take an AttributeError for a bug, and raise it, if dir() has the name.
+        return [name for name in super().__dir__() if name not in _OBJECTS or not _is_missing(self, name)]
+
 
 _OUR_IDS.append(Activity.serialization_id)
 
 
+def _is_missing(activity: Activity, name: str) -> bool:
+    return name not in vars(activity) and isinstance(inspect.getattr_static(type(activity), name), MissingObject)
+
+
 def restored(
     activity_class: type[Activity],
-    actor_id: Id,
+    actor_id: Id | None,
     verb: type[Verb],
     object_id: Id,
     target_id: Id | None,
@@ -249,6 +269,8 @@ def restored(
     activity.verb = verb
     activity.time = time
     activity.actor_id = actor_id
+    if actor_id is None:
+        activity.actor = None
     activity.object_id = object_id
     activity.target_id = target_id
     if target_id is None:
@@ -515,8 +537,8 @@ class AggregatedActivity(BaseActivity):
         return make_list_unique([activity.verb for activity in self.activities])
 
     @property
-    def actor_ids(self) -> list[Id]:
-        """The distinct actors, in order of the activities."""
+    def actor_ids(self) -> list[Id | None]:
+        """The distinct actors, in order of the activities; ``None`` stands for nobody."""
         return make_list_unique([activity.actor_id for activity in self.activities])
 
     @property

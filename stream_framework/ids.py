@@ -75,16 +75,20 @@ def normalize_id(value: Any) -> int:
 
 
 def object_id(value: Any) -> int | str | uuid.UUID:
-    """The id of an actor, object or target, given as the id itself or as a thing with an ``.id``.
+    """Return the id of an actor, object or target, given as the id itself or as a thing with an ``.id``.
 
-    :raises NoIdError: if it is neither, or if its ``.id`` is no int, str or ``uuid.UUID`` (an unsaved model's
-        ``None``, say)
+    A thing without an ``.id``, or whose ``.id`` is ``None``, is taken by its ``.pk``: Django's models have one,
+    whatever their primary key is called.
+
+    :raises NoIdError: if it is neither, or if its id is no int, str or ``uuid.UUID`` (an unsaved model's ``None``, say)
     """
     if type(value) is int or isinstance(value, (str, uuid.UUID)):
         return value
     if isinstance(value, int):
         return int(value)
     found = getattr(value, 'id', None)
+    if found is None:
+        found = getattr(value, 'pk', None)
     if type(found) is int or isinstance(found, (str, uuid.UUID)):
         return found
     try:
@@ -92,8 +96,8 @@ def object_id(value: Any) -> int | str | uuid.UUID:
     except TypeError:
         pass
     raise NoIdError(
-        f'{_short(value)} is no id and has no usable .id ({_short(found)}): give an int, a str, a uuid.UUID, or a '
-        'saved object with such an .id'
+        f'{_short(value)} is no id and has no usable .id or .pk ({_short(found)}): give an int, a str, a uuid.UUID, '
+        'or a saved object with such an .id'
     )
 
 

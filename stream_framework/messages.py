@@ -31,6 +31,7 @@ from stream_framework.activity import AggregatedActivity, BaseActivity, Dehydrat
 from stream_framework.exceptions import MessageError, SerializationException
 from stream_framework.serializers import codec
 from stream_framework.verbs import get_verb_by_id
+from stream_framework.verbs.base import verb_class
 
 #: What ``Manager.fanout`` makes itself, in the worker; it is never published.
 BATCH_INTERFACE = 'batch_interface'
@@ -91,6 +92,28 @@ def prepare(operation_kwargs: Mapping[str, Any] | None) -> OperationKwargs | Non
 def is_complete(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether a task is given all that it needs, so that each value is known by its name."""
     return len(args) + len(kwargs) == len(parameters) and set(parameters[len(args) :]) == set(kwargs)
+
+
+def check(named: Mapping[str, Any], local: bool = False) -> None:
+    """Refuse what can't travel in a message, without publishing anything: before something is stored, say.
+
+    What is checked is encoded, so ``operation_kwargs`` that :func:`prepare` returned are encoded only this once.
+
+    :param named: some arguments of tasks by their names; operations are looked for where ``feed_manager`` and
+        ``feed_class``, if they are given, allow it
+    :param local: the message stays in this process, so ``__main__`` may be named
+    :raises MessageError: for what can't travel, with the remedy
+
+    >>> from stream_framework.activity import Activity
+    >>> from stream_framework.verbs.base import Verb
+    >>> class Unknown(Verb):
+    ...     id, past_tense = 890, 'did something'
+    >>> check({'operation_kwargs': prepare({'activities': [Activity(1, Unknown, 2)]})})
+    Traceback (most recent call last):
+        ...
+    stream_framework.exceptions.MessageError: the verb of Activity(did something) 1 2 is not registered: ...
+    """
+    encode(tuple(named), (), named, local)
 
 
 def encode(
@@ -290,8 +313,8 @@ def _encode_kwargs(value: Any, local: bool) -> str | None:
 def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
     """An activity as a list, which is a third of the size that names would make it:
 
-    number of the class, actor id, verb id, object id, target id, time (ISO, naive UTC), extra_context, and the id that
-    it was stored under or null. A reference is the number of its class and the activity's id.
+    number of the class, actor id or null, verb id, object id, target id or null, time (ISO, naive UTC), extra_context,
+    and the id that it was stored under or null. A reference is the number of its class and the activity's id.
     """
     cls = type(activity)
     if isinstance(activity, AggregatedActivity):
@@ -303,12 +326,12 @@ def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
     if isinstance(activity, DehydratedActivity):
         return [number, activity.serialization_id]
     try:
-        verb, time, context = activity.verb, activity.time, activity.extra_context
+        verb, time, context = verb_class(activity.verb), activity.time, activity.extra_context
         if get_verb_by_id(verb.id) is not verb:
             raise LookupError(verb.id)
         row = [
             number,
-            _plain_id('actor', activity.actor_id),
+            None if activity.actor_id is None else _plain_id('actor', activity.actor_id),
             verb.id,
             _plain_id('object', activity.object_id),
             None if activity.target_id is None else _plain_id('target', activity.target_id),
@@ -366,7 +389,7 @@ def _activity(row: Any, classes: list[type]) -> Any:
         ) from error
     try:
         activity = cls(
-            _known_id('actor', actor),
+            None if actor is None else _known_id('actor', actor),
             verb,
             _known_id('object', object_),
             None if target is None else _known_id('target', target),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import uuid
 from typing import Any
+from unittest import mock
 
 import pytest
 import pytz
@@ -24,7 +26,7 @@ from stream_framework.activity import (
     DehydratedActivity,
     NotificationActivity,
 )
-from stream_framework.exceptions import ActivityNotFound, DuplicateActivityException
+from stream_framework.exceptions import ActivityNotFound, DuplicateActivityException, NoIdError
 from stream_framework.verbs import Add, Comment, Follow, Love
 from stream_framework.verbs.base import Verb
 from tests.contracts.support import START, act, acts, at, ids
@@ -93,6 +95,76 @@ class TestActivity:
         activity = Activity(actor=1, verb=Love, object=2, target=3, time=START, extra_context={'a': 1})
         assert (activity.actor_id, activity.verb, activity.object_id, activity.target_id) == (1, Love, 2, 3)
         assert (activity.time, activity.extra_context) == (START, {'a': 1})
+
+    def test_given_models_whose_primary_key_has_another_name(self) -> None:
+        class Model:
+            def __init__(self, pk: Any) -> None:
+                self.pk = pk
+
+        class WithAnEmptyId(Model):
+            id = None
+
+        class WithBoth(Model):
+            id = 9
+
+        one, two, three = Model('anna'), WithAnEmptyId(2), Model(uuid.UUID(int=3))
+        activity = Activity(one, Love, two, three)
+        assert (activity.actor_id, activity.object_id, activity.target_id) == ('anna', 2, uuid.UUID(int=3))
+        assert (activity.actor, activity.object, activity.target) == (one, two, three)
+        assert Activity(WithBoth(5), Love, 1).actor_id == 9
+        for wrong in (Model(None), Model(2.5), WithAnEmptyId(None)):
+            with pytest.raises(NoIdError, match='pk'):
+                Activity(wrong, Love, 1)
+
+    def test_no_actor(self) -> None:
+        activity = Activity(None, Love, 2, time=START)
+        assert (activity.actor, activity.actor_id) == (None, None)
+        assert activity.serialization_id == Activity(1, Love, 2, time=START).serialization_id
+        assert activity == Activity(77, Love, 2, time=START)
+        assert repr(activity) == 'Activity(loved) None 2'
+        assert 'actor' in dir(activity)
+        by_text = Activity(None, Love, 'pin', time=START)
+        assert by_text.serialization_id != Activity('None', Love, 'pin', time=START).serialization_id
+        safe = Safe(None, Love, 2, time=START)
+        assert safe.serialization_id != Safe(1, Love, 2, time=START).serialization_id
+        with pytest.raises(NoIdError):
+            Activity(1, Love, None)
+
+    def test_instances_of_verbs_are_taken_for_their_classes(self) -> None:
+        activity = Activity(1, Love(), 2, time=START)
+        assert activity.verb is Love
+        activity = Activity(1, verb=Follow(), object=2)
+        assert activity.verb is Follow
+
+    @pytest.mark.parametrize('cls', [Activity, Short])
+    def test_dir_lists_what_is_there(self, cls: Any) -> None:
+        ids_only, by_objects = cls(1, Love, 2, 3), cls(Person(1), Love, Person(2), Person(3))
+        for name in ('actor', 'object', 'target'):
+            assert name not in dir(ids_only)
+            assert name in dir(by_objects)
+            assert f'{name}_id' in dir(ids_only)
+        assert 'target' in dir(cls(1, Love, 2))
+        assert all(hasattr(ids_only, name) for name in dir(ids_only))
+        assert {name for name, _ in inspect.getmembers(ids_only)} == set(dir(ids_only))
+
+    def test_what_a_subclass_defines_is_listed(self) -> None:
+        class WithActor(Activity):
+            @property
+            def actor(self) -> Any:
+                raise AssertionError('dir() reads nothing')
+
+            @actor.setter
+            def actor(self, value: Any) -> None:
+                pass
+
+        assert 'actor' in dir(WithActor(1, Love, 2))
+        assert 'object' not in dir(WithActor(1, Love, 2))
+
+    def test_mocks_of_activities(self) -> None:
+        spec = mock.create_autospec(Activity(1, Love, 2), instance=True)
+        assert spec.actor_id is not None
+        with pytest.raises(AttributeError):
+            _ = spec.actor
 
     def test_no_target(self) -> None:
         activity = Activity(1, Love, 2)
@@ -269,7 +341,7 @@ class TestIdsOfAnyKind:
         assert Activity('1', Love, 10**10, time=START).serialization_id
         assert Activity('1', Love, -5, time=START).serialization_id
 
-    @pytest.mark.parametrize('wrong', [None, 1.5, object(), [], Person(None), Person(object())])
+    @pytest.mark.parametrize('wrong', [1.5, object(), [], Person(None), Person(object())])
     def test_what_is_no_id(self, wrong: Any) -> None:
         with pytest.raises((TypeError, ValueError, AttributeError)):
             Activity(wrong, Love, 2)

@@ -7,6 +7,7 @@ from tests.contracts.aggregated_feed import AggregatedFeedContract
 from tests.contracts.flat_feed import FlatFeedContract
 from tests.contracts.lists_storage import ListsStorageContract
 from tests.contracts.manager import ManagerContract
+from tests.contracts.no_actor import NoActorContract
 from tests.contracts.notification_feed import NotificationFeedContract
 from tests.contracts.timeline_storage import TimelineStorageContract
 
@@ -36,4 +37,8 @@ class TestNotificationFeed(NotificationFeedContract):
 
 
 class TestManager(ManagerContract):
+    pass
+
+
+class TestNoActor(NoActorContract):
     pass

@@ -163,6 +163,15 @@ class TestWhat140Left:
         with pytest.raises(SerializationException, match=cls.__name__.split('.')[-1]):
             legacy_pickle.loads(data)
 
+    @pytest.mark.parametrize('protocol', range(6))
+    def test_activities_without_an_actor(self, protocol: int) -> None:
+        made = Activity(None, Love, 2, time=at(1))
+        (found,) = legacy_pickle.loads(pickle.dumps([made], protocol), [Activity])
+        assert vars(found) == vars(made)
+        del made.actor
+        (found,) = legacy_pickle.loads(pickle.dumps([made], protocol), [Activity])
+        assert (found.actor, found.actor_id) == (None, None)
+
     def test_aware_times_of_activities(self) -> None:
         made = Activity(1, Love, 2, time=at(1))
         made.time = zone.localize(datetime.datetime(2014, 7, 2, 12))
@@ -424,7 +433,7 @@ class TestHostile:
             ('verb', Hug),
             ('time', 5),
             ('time', None),
-            ('actor_id', None),
+            ('object_id', None),
             ('actor_id', 1.5),
             ('object_id', [1]),
             ('target_id', 1.5),

@@ -168,6 +168,58 @@ def test_what_arrives_is_what_was_sent():
     assert decoded['operation_kwargs'] == {'activities': [Activity(1, Love, 2, time=TIME)], 'trim': True}
 
 
+def test_checking_publishes_nothing_and_encodes_once():
+    kwargs = messages.prepare({'activities': [Activity(1, Love, 2, time=TIME)]})
+    assert messages.check({**fanout_kwargs(), 'operation_kwargs': kwargs}) is None
+    text = kwargs.encoded()
+    messages.check({'operation_kwargs': kwargs})
+    assert kwargs.encoded() is text
+
+
+@pytest.mark.parametrize(
+    ('named', 'match'),
+    [
+        ({'operation_kwargs': {'activities': [Activity(1, Unregistered, 2)]}}, 'not registered'),
+        ({'operation_kwargs': {'activities': [Activity(1, Love, 2, extra_context={'x': object()})]}}, "'x'"),
+        ({'feed_manager': NeedsArguments(1)}, 'shard'),
+        ({'feed_class': int}, 'feed'),
+        ({'operation': a_lambda}, 'lambda'),
+        ({'user_ids': [1, 2.5]}, '2.5'),
+        ({'user_id': None}, 'None'),
+        ({'target_ids': 'anna'}, 'anna'),
+        ({'follow_limit': 'all'}, 'all'),
+    ],
+    ids=str,
+)
+def test_checking_some_arguments(named, match):
+    with pytest.raises(MessageError, match=match):
+        messages.check(named)
+
+
+def test_activities_without_an_actor():
+    sent = Activity(None, Love, 2, time=TIME)
+    (found,) = through(fanout_kwargs(operation_kwargs={'activities': [sent]}))['operation_kwargs']['activities']
+    assert (found.actor, found.actor_id) == (None, None)
+    assert found == sent
+
+
+def test_an_instance_of_a_verb_is_taken_for_its_class():
+    sent = Activity(1, Love, 2, time=TIME)
+    sent.verb = Love()
+    (found,) = through(fanout_kwargs(operation_kwargs={'activities': [sent]}))['operation_kwargs']['activities']
+    assert found.verb is Love
+
+
+def test_contexts_that_need_a_serializer_of_ones_own():
+    class Money:
+        pass
+
+    sent = Activity(1, Love, 2, time=TIME, extra_context={'price': Money()})
+    with pytest.raises(MessageError, match=r"\['price'\].*register_type") as caught:
+        messages.encode(FANOUT, (), fanout_kwargs(operation_kwargs={'activities': [sent]}))
+    assert 'PickleSerializer' not in str(caught.value)
+
+
 @pytest.mark.parametrize('positional', range(6))
 def test_positional_arguments_stay_positional(positional):
     values = list(fanout_kwargs().values())
@@ -501,7 +553,7 @@ def test_standard_modules_that_python_does_not_list_are_refused_too():
         {'operation_kwargs': kwargs_text([1, 1, 3, 2, None, TIME.isoformat(), {}, None])},
         {'operation_kwargs': kwargs_text([-1, 1, 3, 2, None, TIME.isoformat(), {}, None])},
         {'operation_kwargs': kwargs_text([True, 1, 3, 2, None, TIME.isoformat(), {}, None])},
-        {'operation_kwargs': kwargs_text([0, None, 3, 2, None, TIME.isoformat(), {}, None])},
+        {'operation_kwargs': kwargs_text([0, 1, 3, None, None, TIME.isoformat(), {}, None])},
         {'operation_kwargs': kwargs_text([0, 1, 12345, 2, None, TIME.isoformat(), {}, None])},
         {'operation_kwargs': kwargs_text([0, 1, 'love', 2, None, TIME.isoformat(), {}, None])},
         {'operation_kwargs': kwargs_text([0, 1, [3], 2, None, TIME.isoformat(), {}, None])},

@@ -127,6 +127,23 @@ class TestActivitySerializer:
             if not expected.extra_context:
                 assert self.serializer.dumps(expected) == row['serialized']
 
+    def test_nobody(self) -> None:
+        activity = Activity(None, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15))
+        # As 1.4.0 wrote it, which could not read it.
+        text = 'None,3,42,0,1373266755.000000,'
+        assert self.serializer.dumps(activity) == text
+        found = self.serializer.loads(text)
+        assert vars(found) == vars(activity)
+        (found,) = self.serializer.load_many([(activity.serialization_id, text)])
+        assert (found.actor, found.actor_id, found.stored_id) == (None, None, activity.serialization_id)
+        by_name = Activity('None', Love, 42)
+        assert self.serializer.loads(self.serializer.dumps(by_name)).actor_id == 'None'
+        for wrong in ('none', 'null', '', ' None'):
+            with pytest.raises(SerializationException):
+                self.serializer.loads(text.replace('None', wrong))
+        with pytest.raises(SerializationException):
+            self.serializer.loads('1,3,None,0,1373266755.000000,')
+
     def test_contexts_are_json(self) -> None:
         text = self.serializer.dumps(act(1, extra_context={'a': [1, None, True, 'é;']}))
         assert json.loads(text.split(',', 5)[5]) == {'a': [1, None, True, 'é;']}

@@ -314,7 +314,7 @@ class TestExceptions:
             assert getattr(exceptions, name) in found
 
     def test_of_ids(self) -> None:
-        for wrong in (None, object(), 1.5):
+        for wrong in ([], object(), 1.5):
             with pytest.raises(StreamFrameworkError):
                 Activity(wrong, Pin, 1, time=at(0))
         feed = Feed('errors')

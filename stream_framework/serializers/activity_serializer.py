@@ -40,6 +40,7 @@ class ActivitySerializer(BaseSerializer):
     part        spelling
     ==========  ======================================================================================================
     ids         ints in decimal; ``s:`` and the percent-encoded text; ``u:`` and the 32 hexadecimal digits of a UUID
+    actor       the same; ``None`` for nobody (1.4.0 wrote it so, and could not read it)
     target      the same; ``0`` for none, ``00`` for the id 0 (which 1.4.0 reads as none)
     time        seconds since 1970, with 6 decimals
     context     nothing for ``{}``, else JSON (see :mod:`~stream_framework.serializers.codec`) with ``;`` escaped; in
@@ -80,7 +81,7 @@ class ActivitySerializer(BaseSerializer):
                 target = '0'
             elif type(target) is not int or not target:
                 target = _dump_id(target, 'target') if target != 0 else '00'
-            if type(actor) is not int:
+            if type(actor) is not int and actor is not None:
                 actor = _dump_id(actor, 'actor')
             object_id = activity.object_id
             if type(object_id) is not int:
@@ -187,7 +188,7 @@ def _parts(text: str) -> _Parts:
     if not are_digits(verb):
         raise ValueError(f'{short(verb)} is no id of a verb')
     return (
-        _load_id(actor),
+        None if actor == 'None' else _load_id(actor),
         int(verb),
         _load_id(object_id),
         None if target == '0' else _load_id(target),

@@ -36,7 +36,6 @@ import uuid
 import zoneinfo
 from collections.abc import Callable
 from decimal import Decimal
-from json import encoder as json_encoder
 from typing import Any, NoReturn
 
 from stream_framework.exceptions import SerializationException
@@ -54,12 +53,18 @@ _LARGE = 10**600
 # The place between two surrogates that a JSON parser would join to one character.
 _PAIR = re.compile('(?<=[\ud800-\udbff])(?=[\udc00-\udfff])')
 
-_SCALARS = frozenset({float, bool, type(None)})
 _SMALL = 10**18
-_quoted = json_encoder.encode_basestring_ascii
+_CONSTANTS = {None: 'null', False: 'false', True: 'true'}
 
 # Anything else in a JSON text of ours stands within a string, where an escape means the same.
 _NOT_ESCAPABLE = re.compile(r'[^ -~]|[\w\[\]{}:,"\\.+-]')
+
+
+def _no_default(value: Any) -> NoReturn:
+    raise TypeError(f'{_described(value)}')
+
+
+_encode = json.JSONEncoder(separators=(',', ':'), allow_nan=False, check_circular=False, default=_no_default).encode
 
 
 class _Refused(Exception):
@@ -109,11 +114,9 @@ def loads(text: str | bytes) -> Any:
         if not isinstance(text, str):
             text = str(text, 'utf-8')
         # Without a tag in sight the hook, a call in Python for each dict, is left out.
-        value, end = (_scan_tagged if '"__' in text else _scan)(text, 0)
+        value, end = (_decode_tagged if '"__' in text else _decode)(text)
         if end != len(text):
             raise ValueError(f'there is more after position {end}')
-    except StopIteration as error:
-        raise SerializationException(f'{_short(text)} is no JSON of ours: a value is missing') from error
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise SerializationException(f'{_short(text)} is no JSON of ours: {error}') from error
     return value
@@ -127,15 +130,13 @@ def _dumps_fast(value: dict[Any, Any]) -> str | None:
             return None
         kind = type(item)
         if kind is str:
-            parts.append(f'{_quoted(key)}:{_quoted(item)}')
+            parts.append(f'{_encode(key)}:{_encode(item)}')
         elif kind is int and -_SMALL < item < _SMALL:
-            parts.append(f'{_quoted(key)}:{item}')
-        elif kind in _SCALARS:
-            try:
-                parts.append(f'{_quoted(key)}:{_encode(item)}')
-            except ValueError:
-                # A number that JSON has no spelling for.
-                return None
+            parts.append(f'{_encode(key)}:{item}')
+        elif kind is float and math.isfinite(item):
+            parts.append(f'{_encode(key)}:{item!r}')
+        elif kind is bool or item is None:
+            parts.append(f'{_encode(key)}:{_CONSTANTS[item]}')
         else:
             return None
     text = f'{{{",".join(parts)}}}'
@@ -312,7 +313,7 @@ def _checked(tagged: Any, value: Any) -> Any:
 def _refuse_type(value: Any, cause: Exception | None = None) -> NoReturn:
     raise _Refused(
         f'{_described(value)}: JSON has no way to say that. Store a plain value (text, a number, a list, a dict) '
-        'instead, or choose PickleSerializer'
+        'instead, or register its type, with kombu.utils.json.register_type, wherever activities are written or read'
     ) from cause
 
 
@@ -439,29 +440,5 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f'{name} is no JSON')
 
 
-def _no_default(value: Any) -> NoReturn:
-    raise TypeError(f'{_described(value)}')
-
-
-# What raw_decode() calls, and nothing else: it signals the end of the text by StopIteration.
-_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
-_scan_tagged = json.JSONDecoder(object_hook=_untag, parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
-
-
-def _make_encode() -> Callable[[Any], str]:
-    slow = json.JSONEncoder(separators=(',', ':'), allow_nan=False, check_circular=False, default=_no_default).encode
-    make = getattr(json_encoder, 'c_make_encoder', None)
-    if make is None:
-        return slow
-    try:
-        # JSONEncoder makes one of these for each call, which costs twice as much as encoding a small dict.
-        chunks = make(None, _no_default, json_encoder.encode_basestring_ascii, None, ':', ',', False, False, False)
-        if ''.join(chunks({'a': [1.5, None]}, 0)) != '{"a":[1.5,null]}':
-            return slow
-    except TypeError:
-        # A Python that makes it in another way.
-        return slow
-    return lambda value: ''.join(chunks(value, 0))
-
-
-_encode = _make_encode()
+_decode = json.JSONDecoder(parse_constant=_no_constant).raw_decode
+_decode_tagged = json.JSONDecoder(object_hook=_untag, parse_constant=_no_constant).raw_decode

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple, NoReturn
 import pytz
 
 from stream_framework import ids
-from stream_framework.activity import OnlyAnId
+from stream_framework.activity import MissingObject
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec
 from stream_framework.serializers.utils import short
@@ -412,23 +412,33 @@ def _fill_activity(made: Any, state: dict[str, Any]) -> None:
     for name in state:
         # An instance's attribute hides the class's method of that name.
         found = inspect.getattr_static(cls, name, None)
-        hides = isinstance(found, type) or (hasattr(type(found), '__get__') and not isinstance(found, OnlyAnId))
+        hides = isinstance(found, type) or (hasattr(type(found), '__get__') and not isinstance(found, MissingObject))
         if name[:1] == '_' or not name.isidentifier() or hides:
             _refuse(f'{short(name)} is no attribute of an activity')
     if state.get('dehydrated', False) is not False:
         _refuse('an activity that is dehydrated')
-    for name in ('actor_id', 'object_id', 'target_id'):
-        if not isinstance(state.get(name), _IDS) and not (name == 'target_id' and state.get(name) is None):
+    # Activities of the system have no actor.
+    for name, kinds in (('actor_id', _IDS_OR_NONE), ('object_id', _IDS), ('target_id', _IDS_OR_NONE)):
+        if not isinstance(state.get(name), kinds):
             _refuse(f'{name} is {short(state.get(name))}')
     if not _is_verb(state.get('verb')):
         _refuse(f'verb is {short(state.get("verb"))}')
     if type(state.get('time')) is not datetime.datetime or type(state.get('extra_context')) is not dict:
         _refuse('an activity without a time or a context')
-    made.__dict__.update(state, time=ids.naive_utc(state['time']), target_id=state.get('target_id'))
+    made.__dict__.update(
+        state,
+        time=ids.naive_utc(state['time']),
+        actor_id=state.get('actor_id'),
+        target_id=state.get('target_id'),
+    )
+    for name in ('actor', 'target'):
+        if made.__dict__[f'{name}_id'] is None:
+            made.__dict__.setdefault(name, None)
     made.__dict__.pop('dehydrated', None)
 
 
 _IDS = (int, str, uuid.UUID)
+_IDS_OR_NONE = (*_IDS, type(None))
 _KEYS = {
     type(None), bool, int, float, complex, str, bytes, Decimal, uuid.UUID,
     datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,

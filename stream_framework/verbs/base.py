@@ -38,6 +38,17 @@ class Verb:
         return self.id
 
 
+def verb_class(verb: Any) -> Any:
+    """Return the class of a verb that was given as an instance; anything else comes back as it is.
+
+    >>> verb_class(Love()) is Love, verb_class(Love) is Love
+    (True, True)
+    """
+    if isinstance(verb, Verb) and verb.id == type(verb).id:
+        return type(verb)
+    return verb
+
+
 class Follow(Verb):
     """Somebody followed somebody."""
 
