@@ -286,8 +286,8 @@ def _check_package(module: str, owners: Iterable[type], local: bool) -> None:
     prefixes = settings.STREAM_TASK_MODULES
     if prefixes is None:
         packages += [owner.__module__.partition('.')[0] for owner in owners]
-    elif isinstance(prefixes, str):
-        raise ConfigurationError(f'STREAM_TASK_MODULES is {prefixes!r}: it must be None or a list of prefixes')
+    elif not isinstance(prefixes, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in prefixes):
+        raise ConfigurationError(f"STREAM_TASK_MODULES is {prefixes!r}: give ['myapp.feeds'], or None")
     else:
         packages += prefixes
     if not any(module == package or module.startswith(f'{package}.') for package in packages):

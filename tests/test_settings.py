@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
-from stream_framework import default_settings, settings
+from stream_framework import default_settings, paths, settings
 from stream_framework.exceptions import ConfigurationError
+from stream_framework.feed_managers.base import add_operation
+from stream_framework.metrics.base import Metrics
+from stream_framework.utils import get_metrics_instance
+from stream_framework.verbs import get_verb_storage
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -81,6 +85,81 @@ def test_of_an_assignment_and_configure_the_last_one_wins() -> None:
     assert settings.STREAM_DEFAULT_KEYSPACE == 'assigned again'
     del settings.STREAM_DEFAULT_KEYSPACE
     assert settings.STREAM_DEFAULT_KEYSPACE == 'stream_framework'
+
+
+class TestWrongTypes:
+    """What is used, and not only what is checked, says which value of which setting is wrong, and what to give."""
+
+    @pytest.mark.parametrize('value', [5, ['a.b'], None])
+    def test_metrics(self, value: Any) -> None:
+        settings.configure(STREAM_METRIC_CLASS=value)
+        with pytest.raises(ConfigurationError, match='STREAM_METRIC_CLASS is .*give an import path'):
+            get_metrics_instance()
+
+    @pytest.mark.parametrize('value', [5, ['host'], {1: 2}])
+    def test_options_of_metrics(self, value: Any) -> None:
+        settings.configure(STREAM_METRIC_CLASS=f'{__name__}.OwnMetrics', STREAM_METRICS_OPTIONS=value)
+        with pytest.raises(ConfigurationError, match='STREAM_METRICS_OPTIONS is a .*give a dict'):
+            get_metrics_instance()
+
+    def test_options_that_the_class_does_not_take(self) -> None:
+        settings.configure(STREAM_METRIC_CLASS=f'{__name__}.OwnMetrics', STREAM_METRICS_OPTIONS={'hots': 'secret'})
+        with pytest.raises(ConfigurationError, match='hots') as caught:
+            get_metrics_instance()
+        assert 'secret' not in str(caught.value)
+
+    @pytest.mark.parametrize('value', [5, ['a.b'], None])
+    def test_verbs(self, value: Any) -> None:
+        settings.configure(STREAM_VERB_STORAGE=value)
+        with pytest.raises(ConfigurationError, match='STREAM_VERB_STORAGE is .*give'):
+            get_verb_storage()
+
+    @pytest.mark.parametrize('value', [5, 'tests', [5], {'tests': 1}])
+    def test_task_modules(self, value: Any) -> None:
+        settings.configure(STREAM_TASK_MODULES=value)
+        with pytest.raises(ConfigurationError, match='STREAM_TASK_MODULES is .*give'):
+            paths.operation_path(add_operation, [])
+
+    @pytest.mark.parametrize(
+        ('name', 'value'),
+        [
+            ('STREAM_CASSANDRA_HOSTS', 5),
+            ('STREAM_CASSANDRA_HOSTS', {'a': 1}),
+            ('STREAM_CASSANDRA_HOSTS', [5]),
+            ('STREAM_CASSANDRA_HOSTS', [('a', 'b')]),
+            ('STREAM_DEFAULT_KEYSPACE', None),
+            ('STREAM_DEFAULT_KEYSPACE', 5),
+            ('STREAM_DEFAULT_KEYSPACE', 'my-app'),
+            ('STREAM_CASSANDRA_CONSISTENCY_LEVEL', [1]),
+            ('STREAM_CASSANDRA_CONSISTENCY_LEVEL', 'MOST'),
+            ('CASSANDRA_DRIVER_KWARGS', ['port']),
+            ('CASSANDRA_DRIVER_KWARGS', {'port': 'nine'}),
+            ('CASSANDRA_DRIVER_KWARGS', {'port': None}),
+            ('CASSANDRA_DRIVER_KWARGS', {'connect_timeout': 'soon'}),
+            ('CASSANDRA_DRIVER_KWARGS', {'protocol_version': 4.5}),
+        ],
+    )
+    def test_cassandra(self, name: str, value: Any) -> None:
+        pytest.importorskip('cassandra')
+        from stream_framework.storage.cassandra import config
+
+        settings.configure(**{name: value})
+        with pytest.raises(ConfigurationError, match=f'{name}.*(is|holds).*(give|name)'):
+            config.cluster_options()
+
+    def test_numbers_for_the_driver_as_text(self) -> None:
+        pytest.importorskip('cassandra')
+        from stream_framework.storage.cassandra import config
+
+        settings.configure(CASSANDRA_DRIVER_KWARGS={'port': '9043', 'connect_timeout': '2.5'})
+        options = config.cluster_options()
+        assert (options['port'], options['connect_timeout']) == (9043, 2.5)
+        assert config.address() == 'localhost:9043'
+
+
+class OwnMetrics(Metrics):
+    def __init__(self, host: str = '') -> None:
+        self.host = host
 
 
 def test_by_import() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,7 +26,6 @@ _METRICS = (
     'on_activity_published',
     'on_activity_removed',
 )
-_NUMBERS = ('socket_timeout', 'socket_connect_timeout', 'health_check_interval', 'max_connections')
 
 
 class _Malformed(Exception):
@@ -114,30 +112,7 @@ def _redis(value: Any) -> None:
 def _redis_entry(server: str) -> None:
     from stream_framework.storage.redis import config
 
-    entry = config.get_entry(server)
-    _redis_values(entry)
-    config.read(server, entry)
-
-
-def _redis_values(entry: Mapping[str, Any]) -> None:
-    for key in ('host', 'unix_socket_path', 'url', 'username', 'password', 'service_name'):
-        if not isinstance(entry.get(key), (str, bytes, type(None))):
-            raise _Malformed(f'{key!r} is {_kind(entry[key])}', 'give a str')
-    for key, greatest in (('port', 65535), ('db', None)):
-        given = entry.get(key)
-        number = int(given) if isinstance(given, str) and given.isdecimal() else given
-        if number is None:
-            continue
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise _Malformed(f'{key!r} is {given!r}', 'give an int')
-        if number < 0 or (greatest is not None and number > greatest):
-            raise _Malformed(
-                f'{key!r} is {given!r}', f'give a number from 0 to {greatest}' if greatest else 'give 0, 1...'
-            )
-    for key in _NUMBERS:
-        given = entry.get(key)
-        if given is not None and (isinstance(given, bool) or not isinstance(given, (int, float)) or given < 0):
-            raise _Malformed(f'{key!r} is {given!r}', 'give a number')
+    config.read(server, config.get_entry(server))
 
 
 def _hosts(value: Any) -> None:
@@ -147,17 +122,14 @@ def _hosts(value: Any) -> None:
         raise _Malformed(f'is {_kind(value)}, not a list of addresses', "give ['10.0.0.1', '10.0.0.2']")
     for point in config.contact_points():
         address = point[0] if isinstance(point, tuple) and len(point) == 2 else point
-        if not isinstance(address, str) and not hasattr(address, 'resolve'):
-            raise _Malformed(f'holds {_kind(point)}', "give addresses as str, 'host' or 'host:port'")
         if isinstance(address, str) and (not address or '://' in address or ' ' in address):
             raise _Malformed(f'{address!r} is no address', "give addresses as str, 'host' or 'host:port'")
 
 
 def _keyspace(value: Any) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r'[A-Za-z0-9_]{1,48}', value):
-        raise _Malformed(
-            f'{value!r} is no name of a keyspace', 'give 1 to 48 letters (without accents), digits and underscores'
-        )
+    from stream_framework.storage.cassandra import config
+
+    config.keyspace()
 
 
 def _consistency(value: Any) -> None:
@@ -171,6 +143,7 @@ def _driver_kwargs(value: Any) -> None:
     from stream_framework.storage.cassandra import config
 
     _check_keywords(value, 'cassandra.cluster.Cluster')
+    config.driver_keywords()
     config.require_driver()
     from cassandra.cluster import Cluster
 

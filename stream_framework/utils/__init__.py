@@ -8,11 +8,11 @@ import functools
 import importlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from stream_framework import settings
-from stream_framework.exceptions import DuplicateActivityException
+from stream_framework.exceptions import ConfigurationError, DuplicateActivityException
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +158,7 @@ def get_metrics_instance() -> Any:
 
     :returns: an instance of ``STREAM_METRIC_CLASS``, made with ``STREAM_METRICS_OPTIONS``
     :raises ImportError: where there is no such class
+    :raises ConfigurationError: where a setting has the wrong type, or the class doesn't take the options
     """
     global _metrics
     path = settings.STREAM_METRIC_CLASS
@@ -167,9 +168,27 @@ def get_metrics_instance() -> Any:
         return metrics
     options = settings.STREAM_METRICS_OPTIONS
     if made_for != path or made_with != options:
-        metrics = get_class_from_string(path)(**options)
+        metrics = _make_metrics(path, options)
         _metrics = (path, dict(options), metrics)
     return metrics
+
+
+def _make_metrics(path: Any, options: Any) -> Any:
+    if not isinstance(path, str):
+        raise ConfigurationError(f"STREAM_METRIC_CLASS is {path!r}: give an import path, 'package.module.Name'")
+    # Only kinds and names: among the values may be a password.
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ConfigurationError(
+            f'STREAM_METRICS_OPTIONS is a {type(options).__name__}: give a dict of keywords of {path}'
+        )
+    made = get_class_from_string(path)
+    try:
+        return made(**options)
+    except TypeError as error:
+        raise ConfigurationError(
+            f'STREAM_METRIC_CLASS {path} can not be made with the keywords {", ".join(options) or "none"} of '
+            f'STREAM_METRICS_OPTIONS: {error}'
+        ) from error
 
 
 class MetricsOfSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stream_framework import settings
+from stream_framework.exceptions import ConfigurationError
 from stream_framework.utils import get_class_from_string
 
 
@@ -92,7 +93,11 @@ def get_verb_storage() -> Any:
     path = settings.STREAM_VERB_STORAGE
     if path == 'in-memory':
         return VERB_DICT
-    if path not in _other_storages:
+    if not isinstance(path, str) or path not in _other_storages:
+        if not isinstance(path, str):
+            raise ConfigurationError(
+                f"STREAM_VERB_STORAGE is {path!r}: give 'in-memory', or the import path of a class of dicts"
+            )
         storage = _other_storages[path] = get_class_from_string(path)()
         for verb in _STOCK:
             # An application's own storage need not have more than ``get`` and items.

@@ -5,6 +5,7 @@ Nothing here talks to a server; :mod:`stream_framework.storage.cassandra.connect
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -61,17 +62,67 @@ def snapshot() -> tuple[Any, ...]:
     return (
         list(hosts) if isinstance(hosts, (list, tuple)) else hosts,
         settings.STREAM_CASSANDRA_CONSISTENCY_LEVEL,
-        _driver_keywords(),
+        driver_keywords(),
     )
 
 
-def _driver_keywords() -> dict[str, Any]:
+def driver_keywords() -> dict[str, Any]:
+    """Return ``CASSANDRA_DRIVER_KWARGS``, with numbers where the driver needs numbers.
+
+    :raises ConfigurationError: if it is no dict, or a value has the wrong type
+    """
     given = settings.CASSANDRA_DRIVER_KWARGS
     if not isinstance(given, Mapping):
         raise ConfigurationError(
             f'CASSANDRA_DRIVER_KWARGS is {given!r}: give a dict of keywords of cassandra.cluster.Cluster'
         )
-    return dict(given)
+    return {name: _checked(name, value) for name, value in given.items()}
+
+
+# Keywords of the driver that are numbers -> whether they are whole ones.
+_NUMBERS = {
+    'port': True,
+    'protocol_version': True,
+    'max_schema_agreement_wait': False,
+    'connect_timeout': False,
+    'control_connection_timeout': False,
+    'idle_heartbeat_interval': False,
+    'idle_heartbeat_timeout': False,
+}
+_MAY_BE_NONE = ('connect_timeout', 'control_connection_timeout')
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A keyword of the driver; numbers may be written as text, as they come from the environment."""
+    if name not in _NUMBERS or (value is None and name in _MAY_BE_NONE):
+        return value
+    whole, number = _NUMBERS[name], value
+    if isinstance(value, str):
+        try:
+            number = int(value) if whole else float(value)
+        except ValueError:
+            number = None
+    if isinstance(number, bool) or not isinstance(number, int if whole else (int, float)):
+        raise ConfigurationError(
+            f'CASSANDRA_DRIVER_KWARGS[{name!r}] is {value!r}: give {"an int" if whole else "a number of seconds"}'
+        )
+    return number
+
+
+def keyspace() -> str:
+    """Return the keyspace that the setting names.
+
+    :raises ConfigurationError: if it is no name of a keyspace
+    """
+    name = settings.STREAM_DEFAULT_KEYSPACE
+    if not isinstance(name, str) or not _KEYSPACE.fullmatch(name):
+        raise ConfigurationError(
+            f'STREAM_DEFAULT_KEYSPACE is {name!r}: give 1 to 48 letters (without accents), digits and underscores'
+        )
+    return name
+
+
+_KEYSPACE = re.compile(r'[A-Za-z0-9_]{1,48}')
 
 
 def contact_points() -> list[Any]:
@@ -80,6 +131,10 @@ def contact_points() -> list[Any]:
     :raises ConfigurationError: if the setting holds none
     """
     hosts = settings.STREAM_CASSANDRA_HOSTS
+    if not isinstance(hosts, (str, list, tuple, set, frozenset, type(None))):
+        raise ConfigurationError(
+            f"STREAM_CASSANDRA_HOSTS is {hosts!r}: give a list of addresses, ['10.0.0.1', '10.0.0.2']"
+        )
     hosts = hosts.split(',') if isinstance(hosts, str) else list(hosts or ())
     points = [_contact_point(host) for host in hosts if not isinstance(host, str) or host.strip()]
     if not points:
@@ -92,6 +147,12 @@ def contact_points() -> list[Any]:
 
 def _contact_point(host: Any) -> Any:
     if not isinstance(host, str):
+        if not hasattr(host, 'resolve') and not (
+            isinstance(host, tuple) and len(host) == 2 and isinstance(host[0], str) and isinstance(host[1], int)
+        ):
+            raise ConfigurationError(
+                f"STREAM_CASSANDRA_HOSTS holds {host!r}: give addresses as str, 'host' or 'host:port'"
+            )
         return host
     name, colon, port = host.strip().rpartition(':')
     if colon and port.isdecimal() and ':' not in name:
@@ -101,8 +162,8 @@ def _contact_point(host: Any) -> Any:
 
 def address() -> str:
     """Where the servers are, for messages."""
-    port = settings.CASSANDRA_DRIVER_KWARGS.get('port', 9042)
     try:
+        port = driver_keywords().get('port', 9042)
         points = contact_points()
     except ConfigurationError:
         return repr(settings.STREAM_CASSANDRA_HOSTS)
@@ -134,9 +195,11 @@ def consistency() -> int:
 def cluster_options() -> dict[str, Any]:
     """The keywords of ``Cluster``: ours, then those of ``CASSANDRA_DRIVER_KWARGS`` as they are.
 
-    :raises ConfigurationError: if the setting is no dict
+    :raises ConfigurationError: if the setting is no dict, or a value has the wrong type
     """
-    given = _driver_keywords()
+    given = driver_keywords()
+    # Nothing works without one: better to hear it before a connection is made.
+    keyspace()
     options: dict[str, Any] = {
         'connect_timeout': CONNECT_TIMEOUT,
         'control_connection_timeout': CONNECT_TIMEOUT,

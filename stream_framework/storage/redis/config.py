@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, MissingDependencyError
+from stream_framework.storage.redis import values
 
 try:
     import redis as redis
@@ -111,20 +112,30 @@ def require_client() -> None:
         )
 
 
+def get_servers() -> Mapping[str, Any]:
+    """Return ``STREAM_REDIS_CONFIG``.
+
+    :raises ConfigurationError: if it is no dict
+    """
+    servers = settings.STREAM_REDIS_CONFIG
+    # A dict is asked for first, because that is quicker: each command comes through here.
+    if not isinstance(servers, dict) and not isinstance(servers, Mapping):
+        raise ConfigurationError(
+            "STREAM_REDIS_CONFIG must be a dict of servers, {'default': {'host': ...}}, "
+            f'not a {type(servers).__name__}'
+        )
+    return servers
+
+
 def get_entry(server_name: str) -> Mapping[str, Any]:
-    """The entry of one server in ``STREAM_REDIS_CONFIG``, as it is written there.
+    """Return the entry of one server in ``STREAM_REDIS_CONFIG``, as it is written there.
 
     :raises ConfigurationError: if there is no such server; the message lists those there are
     """
-    servers = settings.STREAM_REDIS_CONFIG
+    servers = get_servers()
     try:
         entry = servers[server_name]
     except (KeyError, TypeError):
-        if not isinstance(servers, Mapping):
-            raise ConfigurationError(
-                "STREAM_REDIS_CONFIG must be a dict of servers, {'default': {'host': ...}}, "
-                f'not a {type(servers).__name__}'
-            ) from None
         raise ConfigurationError(
             f'STREAM_REDIS_CONFIG has no server {server_name!r}{_suggestion(server_name, servers)}; '
             f'it has {_listed(servers)}'
@@ -139,7 +150,8 @@ def get_entry(server_name: str) -> Mapping[str, Any]:
 def read(server_name: str, entry: Mapping[str, Any]) -> Server:
     """Check one entry, and turn it into the keywords of a client.
 
-    :raises ConfigurationError: for a key that no client knows, or keys that don't go together
+    :raises ConfigurationError: for a key that no client knows, a value of the wrong type, or keys that don't go
+        together
     """
     require_client()
     where = f'STREAM_REDIS_CONFIG[{server_name!r}]'
@@ -150,9 +162,10 @@ def read(server_name: str, entry: Mapping[str, Any]) -> Server:
     if given.get('url') is not None:
         given.update(_from_url(where, given['url']))
     given.pop('url', None)
-    cluster = bool(given.pop('cluster', False))
+    given = values.checked(where, given)
+    cluster = given.pop('cluster', False)
     sentinels = given.pop('sentinels', None)
-    service_name = given.pop('service_name', 'mymaster')
+    service_name = given.pop('service_name', None) or 'mymaster'
     if cluster and sentinels:
         raise ConfigurationError(f"{where}: give 'cluster' or 'sentinels', not both")
     if cluster:
@@ -176,7 +189,7 @@ def _ready_client(where: str, given: dict[str, Any]) -> Server:
 
 def _cluster(where: str, given: dict[str, Any]) -> Server:
     database = given.pop('db', None)
-    if database not in (None, 0, '0'):
+    if database:
         raise ConfigurationError(f"{where}: a Redis Cluster has only database 0, not {database!r}: leave out 'db'")
     allowed = set(_keywords(redis.cluster.RedisCluster)) | set(redis.cluster.REDIS_ALLOWED_KEYS)
     _check_keys(where, given, {*allowed, *OWN_KEYS, 'db'})
@@ -188,7 +201,7 @@ def _cluster(where: str, given: dict[str, Any]) -> Server:
         address = ', '.join(f'{node.host}:{node.port}' for node in given['startup_nodes'][:3])
     else:
         given.setdefault('host', 'localhost')
-        given['port'] = int(given.get('port') or 6379)
+        given['port'] = given.get('port') or 6379
         address = f'{given["host"]}:{given["port"]}'
     defaults = {key: value for key, value in DEFAULTS.items() if key in allowed}
     if given.get('retry') is None and 'cluster_error_retry_attempts' not in given:
@@ -203,8 +216,8 @@ def _sentinel(where: str, given: dict[str, Any], sentinels: Iterable[Any], servi
     given.pop('host', None)
     given.pop('port', None)
     _check_keys(where, given, {*_keywords(redis.Redis), *OWN_KEYS, *SENTINEL_KEYS})
-    if isinstance(sentinels, (str, bytes)):
-        raise ConfigurationError(f"{where}: 'sentinels' must be a list of (host, port)")
+    if given.get('sentinel_kwargs'):
+        given['sentinel_kwargs'] = values.checked(f"{where}['sentinel_kwargs']", given['sentinel_kwargs'])
     nodes = [_host_and_port(where, node, 26379) for node in sentinels]
     address = ', '.join(f'{host}:{port}' for host, port in nodes[:3])
     options = _with_defaults(given)
@@ -241,9 +254,6 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
     if given.get('retry') is None and given.get('retry_on_error') is None and not given.get('retry_on_timeout'):
         options['retry'] = _retry()
         options['retry_on_error'] = [redis.ConnectionError]
-    for key in ('port', 'db'):
-        if isinstance(options.get(key), str):
-            options[key] = int(options[key])
     return {key: value for key, value in options.items() if value is not None or key not in ('host', 'port', 'db')}
 
 

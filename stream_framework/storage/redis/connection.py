@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stream_framework import settings
 from stream_framework.storage.redis import config
 from stream_framework.storage.redis.config import redis
 from stream_framework.storage.redis.errors import translated
@@ -41,7 +40,7 @@ def get_redis_connection(server_name: str = 'default') -> Any:
     """
     made = _clients.get(server_name)
     # Entries are compared, not the setting's identity: an entry may be changed in place.
-    if made is not None and settings.STREAM_REDIS_CONFIG.get(server_name) == made.entry:
+    if made is not None and config.get_servers().get(server_name) == made.entry:
         return made.client
     return _renew(server_name)
 
@@ -51,7 +50,7 @@ def setup_redis() -> dict[str, Any]:
 
     :returns: server name -> connection pool, as in 1.4.0; for a cluster, which has a pool for each node, the client
     """
-    clients = {name: get_redis_connection(name) for name in settings.STREAM_REDIS_CONFIG}
+    clients = {name: get_redis_connection(name) for name in config.get_servers()}
     return {name: getattr(client, 'connection_pool', client) for name, client in clients.items()}
 
 
