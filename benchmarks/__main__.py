@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     parser.add_argument('--address', help='host:port of a server that runs already; default: one is started')
     parser.add_argument('--runs', type=int, help='how many runs each median is of (default: 5 to 25)')
     parser.add_argument('--scale', type=float, help='1 is the full size of each work (default)')
+    parser.add_argument(
+        '--activities', type=int, help='how many the store on Redis has (default: 600,000; in series: to 10,000,000)'
+    )
     parser.add_argument('--quick', action='store_true', help='one run of works that are tiny: whether it runs at all')
     parser.add_argument('--only', nargs='*', default=(), metavar='TEXT', help='only works that have this in their name')
     parser.add_argument('--no-pin', action='store_true', help='leave the processes to all cores')
@@ -145,7 +148,9 @@ def _on_redis(kind: Any, report: Report, options: argparse.Namespace, versions: 
     with servers.redis_server(options.address) as server:
         with servers.pinned(None if options.no_pin else server.pid) as pinned:
             report.note(f'{report.part}: {pinned}')
-            benchmark = kind(report, server.host, server.port, options.scale, own=server.pid is not None)
+            benchmark = kind(
+                report, server.host, server.port, options.scale, options.activities, own=server.pid is not None
+            )
             versions['redis'] = benchmark.version()
             yield benchmark
 
@@ -158,10 +163,12 @@ def _on_cassandra(kind: Any, report: Report, options: argparse.Namespace, versio
         benchmark.run()
 
 
-#: What can be measured, in this order; each may raise ``LookupError`` where what it needs isn't there.
 # What the turns of one work may take together, so that its median is of more than five.
 _SECONDS = 8.0
 
+#: What can be measured, in this order; each may raise ``LookupError`` where what it needs isn't there. To add a part:
+#: a module with a :class:`~benchmarks.works.Benchmark`, a function here that runs it, and its works in
+#: ``tests/test_benchmarks.py``; ``plots.py`` says which of them are drawn.
 PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] = {
     'models': _models,
     'imports': _imports,

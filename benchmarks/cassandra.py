@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import itertools
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -29,6 +30,8 @@ CONCURRENCY = 100
 AT_A_TIME = 2
 #: How many rows the raw driver's batches hold.
 BATCH = 20
+#: Pages are read from a store of so many flat feeds of 100, of so many activities; and of so many of the feeds.
+FEEDS, STORED, PAGES = 5_000, 600_000, 200
 #: For how many seconds all contenders write and read, in turns, before anything is measured: a server that has just
 #: started interprets most of its code, and compiles it meanwhile, which takes it several times as long.
 WARM_UP = 60.0
@@ -197,30 +200,46 @@ class CassandraBenchmark(works.Benchmark):
         execute_concurrent(self.session, batches, concurrency=CONCURRENCY)
 
     def pages(self) -> None:
-        users = range(self.some(200))
-        stored = works.activities(100)
-        self.manager.fanout(users, self.flat, add_operation, {'activities': stored, 'trim': False})
-        select = self.prepare(f'SELECT {", ".join(_FLAT_COLUMNS)} FROM flat WHERE feed_id = ? LIMIT 25')
+        """Of feeds of a real number, each of activities that are in few others."""
+        names = ('feed[:25]', 'filter(activity_id__lt=...)[:25]')
+        if not self.report.wants(*names):
+            return
+        users, chance = range(self.some(FEEDS)), random.Random(7)
+        self.fill(users, chance)
+        self.report.note(f'{self.report.part}: pages are read from {len(users):,} flat feeds of 100')
+        readers = chance.sample(users, min(PAGES, len(users)))
+        # Half of the store is older.
+        edge = works.activity(STORED // 2).serialization_id
+        newest = self.prepare(f'SELECT {", ".join(_FLAT_COLUMNS)} FROM flat WHERE feed_id = ? LIMIT 25')
         before = self.prepare(
             f'SELECT {", ".join(_FLAT_COLUMNS)} FROM flat WHERE feed_id = ? AND activity_id < ? LIMIT 25'
         )
-        edge = stored[75].serialization_id
 
         def by_hand(user: int) -> Any:
-            return list(self.session.execute(select, (f'{works.TOKEN}:flat:{user}',)))
+            return list(self.session.execute(newest, (f'{works.TOKEN}:flat:{user}',)))
 
         def page_by_hand(user: int) -> Any:
             return list(self.session.execute(before, (f'{works.TOKEN}:flat:{user}', edge)))
 
         self.report.latencies(
-            'feed[:25]', users, ('library', lambda user: self.flat(user)[:25]), ('driver, one select', by_hand)
+            names[0], readers, ('library', lambda user: self.flat(user)[:25]), ('driver, one select', by_hand)
         )
         self.report.latencies(
-            'filter(activity_id__lt=...)[:25]',
-            users,
+            names[1],
+            readers,
             ('library', lambda user: self.flat(user).filter(activity_id__lt=edge)[:25]),
             ('driver, one select', page_by_hand),
         )
+
+    def fill(self, users: range, chance: random.Random) -> None:
+        """Feeds of 100 activities each, taken at random; a batch writes to one feed, which costs least."""
+        insert = self.insert('flat')
+        for start in range(0, len(users), 100):
+            rows: list[Sequence[Any]] = []
+            for user in users[start : start + 100]:
+                key = f'{works.TOKEN}:flat:{user}'
+                rows += (self.row(key, works.activity(number)) for number in chance.sample(range(STORED), 100))
+            self.in_batches(insert, rows)
 
     def follow(self) -> None:
         targets = range(1, self.some(20) + 1)

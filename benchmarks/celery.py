@@ -1,7 +1,12 @@
-"""Tasks through Celery: what publishing costs, and what two worker processes do in a second. The broker is Redis."""
+"""Tasks through Celery: what publishing costs, and what two worker processes do in a second. The broker is Redis.
+
+Beside Celery alone, which sends as many messages of the same size; and beside processes that write the same entries by
+hand, without any queue.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -11,8 +16,11 @@ from typing import Any
 
 import redis
 
-from benchmarks import works
+from benchmarks import celery_by_hand, works
+from benchmarks.celery_by_hand import CHUNK
 from benchmarks.measure import Contender, Report
+from benchmarks.redis_by_hand import ByHand
+from benchmarks.together import Together
 from stream_framework import settings
 from stream_framework.activity import Activity
 from stream_framework.feed_managers.base import add_operation
@@ -20,7 +28,7 @@ from stream_framework.verbs import Love
 from tests.workers import feeds
 from tests.workers.support import Worker, publisher
 
-CHUNK = 100
+WORKERS = 2
 #: What 1.4.0, patched to run at all, delivered in a second at chunks of 100; on another machine.
 REFERENCE = 9_100
 
@@ -36,19 +44,26 @@ class CeleryBenchmark(works.Benchmark):
         self.storage = {'host': host, 'port': port}
         self.broker = f'redis://{host}:{port}/1'
         self.queue = redis.Redis(host, port, db=1)
+        self.by_hand = ByHand(redis.Redis(host, port, decode_responses=True))
+        report.server_seconds = self.server_seconds
         settings.configure(STREAM_REDIS_CONFIG={'default': self.storage})
 
     def run(self) -> None:
         """Measure everything, and leave nothing behind."""
         try:
-            with publisher(self.broker):
-                self.publish(self.some(10_000))
-                self.publish(self.some(1_000_000), runs=1)
+            with publisher(self.broker) as app:
+                self.publish(app, self.some(10_000))
+                self.publish(app, self.some(1_000_000), runs=1)
                 self.peak(self.some(1_000_000))
-                for manager in (feeds.FlatManager, feeds.FlatLedgerManager):
-                    self.deliver(manager, self.some(300_000))
+                self.deliver(app, self.some(300_000))
         finally:
             self.clear()
+            self.report.server_seconds = None
+
+    def server_seconds(self) -> float:
+        """Processor time that the server has taken."""
+        used = self.queue.info('cpu')
+        return used['used_cpu_user'] + used['used_cpu_sys']
 
     def clear(self) -> None:
         """Empty the queue, and what else was written."""
@@ -56,13 +71,14 @@ class CeleryBenchmark(works.Benchmark):
         self.queue.flushdb()
         redis.Redis(**self.storage).flushdb()
 
-    def publish(self, followers: int, runs: int | None = None) -> None:
+    def publish(self, app: Any, followers: int, runs: int | None = None) -> None:
         """In chunks of 100."""
         self.report.rate(
             f'publish a fan-out to {followers:,} followers',
             -(-followers // CHUNK),
             Contender('library', lambda: publish(feeds.FlatManager, followers), self.clear),
-            Contender('with the ledger', lambda: publish(feeds.FlatLedgerManager, followers), self.clear),
+            Contender('celery, send_task for each chunk', lambda: celery_by_hand.publish(app, followers), self.clear),
+            Contender('library, with the ledger', lambda: publish(feeds.FlatLedgerManager, followers), self.clear),
             unit='tasks/s',
             runs=runs,
         )
@@ -93,29 +109,59 @@ class CeleryBenchmark(works.Benchmark):
             self.report.value(work, many / 1024, 'MiB')
             self.report.value(f'{work}, before that', few / 1024, 'MiB')
 
-    def deliver(self, manager: Any, followers: int) -> None:
-        """A queue that is full is emptied by two processes; timed from a tenth of it, when both are at work."""
-        ledger = ', with the ledger' if manager.keep_ledger else ''
-        work = f'deliver by two worker processes, chunks of {CHUNK}{ledger}'
+    def deliver(self, app: Any, followers: int) -> None:
+        """By two worker processes; beside a task written by hand, and beside processes without tasks."""
+        work = f'deliver by two worker processes, chunks of {CHUNK}'
         if not self.report.wants(work):
             return
         tasks = max(followers // CHUNK, 20)
+        chunks = [range(first, first + CHUNK) for first in range(10**6, 10**6 + tasks * CHUNK, CHUNK)]
+        ways: tuple[tuple[str, str, Callable[[int], None]], ...] = (
+            ('library', 'tests.workers.plain', functools.partial(publish, feeds.FlatManager)),
+            (
+                f'celery, a task of a pipeline of {CHUNK} ZADD',
+                'benchmarks.celery_by_hand',
+                functools.partial(celery_by_hand.publish, app),
+            ),
+            (
+                'library, with the ledger',
+                'tests.workers.plain',
+                functools.partial(publish, feeds.FlatLedgerManager),
+            ),
+        )
+        found: dict[str, list[float]] = {}
+        for _ in range(min(self.report.runs, 3)):
+            for name, workers, fill in ways:
+                self.clear()
+                fill(tasks * CHUNK)
+                found.setdefault(name, []).append(self.delivered(workers, tasks) / CHUNK)
+            for name, processes in (
+                (f'redis-py, pipeline of {CHUNK} ZADD, no tasks, one process', 1),
+                (f'redis-py, pipeline of {CHUNK} ZADD, no tasks, two processes', WORKERS),
+            ):
+                together = Together(self.by_hand.fan_out_by_pipeline, chunks, processes)
+                self.clear()
+                together.prepare()
+                began = time.perf_counter()
+                together.run()
+                taken = (time.perf_counter() - began) / len(chunks) / CHUNK
+                found.setdefault(name, []).append(taken)
+        self.report.rates(work, found, 'deliveries/s', reference=REFERENCE)
+
+    def delivered(self, app: str, tasks: int) -> float:
+        """Empty a queue that is full; seconds for each task, from when a tenth is done and both processes are at work.
+
+        :param app: the workers'
+        """
         environment = {
             'CELERY_BROKER_URL': self.broker,
             'STREAM_REDIS_URL': f'redis://{self.storage["host"]}:{self.storage["port"]}/0',
         }
-        rates = []
-        for _ in range(min(self.report.runs, 3)):
-            self.clear()
-            publish(manager, tasks * CHUNK)
-            with Worker('tests.workers.plain', environment, 'prefork', 2, ('--loglevel', 'WARNING')):
-                self._until(lambda tasks=tasks: self.queue.llen('celery') <= tasks * 0.9)
-                began, left = time.perf_counter(), self.open()
-                self._until(lambda: not self.open())
-                rates.append(left / (time.perf_counter() - began))
-        rate = sorted(rates)[len(rates) // 2]
-        self.report.value(work, rate * CHUNK, 'deliveries/s', reference=REFERENCE)
-        self.report.value(f'{work}, tasks', rate, 'tasks/s')
+        with Worker(app, environment, 'prefork', WORKERS, ('--loglevel', 'WARNING')):
+            self._until(lambda: self.queue.llen('celery') <= tasks * 0.9)
+            began, left = time.perf_counter(), self.open()
+            self._until(lambda: not self.open())
+            return (time.perf_counter() - began) / left
 
     def open(self) -> int:
         """How many tasks wait, or are with a worker that has not acknowledged them."""

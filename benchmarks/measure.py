@@ -1,15 +1,20 @@
-"""Timing: contenders take turns; what is kept are the median, p90 and p99 of the runs, and ratios of medians."""
+"""Timing: contenders take turns; what is kept are the median, p90 and p99 of the runs, and ratios of medians.
+
+Beside them stands what one operation takes of processors: this process's (Python, the client) and the server's.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -33,6 +38,11 @@ class Row:
     ratio: float | None = None
     #: How many measurements there were.
     samples: int = 1
+    #: Microseconds of this process's processor time for each write, page, or call; and of the server's.
+    python_us: float | None = None
+    server_us: float | None = None
+    #: The library's ``server_us``, divided by this contender's.
+    server_ratio: float | None = None
     #: Where the work is one of a series: what grows (``'followers'``), and how large it is in this row.
     axis: str | None = None
     at: int | None = None
@@ -50,6 +60,26 @@ class Contender:
 
 
 @dataclass(slots=True)
+class Costs:
+    """Seconds of processor time, added up over some operations."""
+
+    operations: int = 0
+    python: float | None = 0.0
+    server: float | None = None
+
+    def add(self, operations: int, python: float, server: float | None) -> None:
+        """Add those of one turn; ``None`` where the server can't be asked."""
+        self.operations += operations
+        self.python = (self.python or 0.0) + python
+        if server is not None:
+            self.server = (self.server or 0.0) + server
+
+    def each(self, seconds: float | None) -> float | None:
+        """Microseconds for each operation, of so many seconds in all."""
+        return None if seconds is None or not self.operations else 1e6 * seconds / self.operations
+
+
+@dataclass(slots=True)
 class Report:
     """What was measured, as it is printed and written."""
 
@@ -64,6 +94,8 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     #: What was pinned, and what was left out, part by part.
     notes: list[str] = field(default_factory=list)
+    #: Asks the server how many seconds of processor time it has taken; ``None`` where it can't be asked.
+    server_seconds: Callable[[], float] | None = None
 
     def wants(self, *works: str) -> bool:
         """Whether any of some pieces of work is to be measured."""
@@ -76,19 +108,29 @@ class Report:
         *contenders: Contender,
         unit: str = 'writes/s',
         runs: int | None = None,
+        elsewhere: bool = False,
         **more: Any,
     ) -> None:
         """Measure works of ``amount`` writes each; a ratio above 1 means that the library is faster.
 
         :param runs: other than for the rest: for works that take so long that they are not warmed up either
+        :param elsewhere: the work is done by other processes: what this one takes says nothing
         """
-        seconds = self._alternate(work, contenders, runs)
+        seconds, costs = self._alternate(work, contenders, runs, amount)
+        if elsewhere:
+            for each in costs.values():
+                each.python = None
         # The slowest come first when sorted by time: the p90 of a rate is that of the p90 of the time.
-        self._add(work, seconds, lambda taken: amount / taken, unit, more)
+        self._add(work, seconds, lambda taken: amount / taken, unit, more, costs)
+
+    def rates(self, work: str, seconds: dict[str, list[float]], unit: str, **more: Any) -> None:
+        """Put down rates that were measured in another way, as seconds for each write, the library's first."""
+        self._add(work, seconds, lambda taken: 1 / taken, unit, more)
 
     def duration(self, work: str, *contenders: Contender, **more: Any) -> None:
         """Measure how long works take, in milliseconds; a ratio below 1 means that the library is faster."""
-        self._add(work, self._alternate(work, contenders), lambda taken: 1000 * taken, 'ms', more)
+        seconds, costs = self._alternate(work, contenders)
+        self._add(work, seconds, lambda taken: 1000 * taken, 'ms', more, costs)
 
     def durations(self, work: str, seconds: dict[str, list[float]], **more: Any) -> None:
         """Put down times that were measured in another way, the library's first."""
@@ -97,21 +139,45 @@ class Report:
     def latencies(
         self, work: str, arguments: Iterable[Any], *contenders: tuple[str, Callable[[Any], Any]], **more: Any
     ) -> None:
-        """Call each contender once for each argument, in turns; percentiles of all calls, in milliseconds."""
+        """Call each contender once for each argument; percentiles of all calls, in milliseconds.
+
+        Contenders take turns of fifty calls. Each is with other arguments meanwhile: nobody finds in a processor's
+        cache what another has just read.
+        """
         if not self.wants(work):
             return
         arguments = list(arguments)
+        turns = [arguments[start : start + _CALLS] for start in range(0, len(arguments), _CALLS)]
         found: dict[str, list[float]] = {name: [] for name, _ in contenders}
+        costs = {name: Costs() for name in found}
         for number in range(self.runs + 1):
             gc.collect()
-            for turn, argument in enumerate(arguments):
-                for name, call in _rotated(contenders, turn):
-                    start = time.perf_counter()
-                    call(argument)
-                    taken = time.perf_counter() - start
+            for turn in range(len(turns)):
+                for place, (name, call) in enumerate(contenders):
+                    part = turns[(turn + place * len(turns) // len(contenders)) % len(turns)]
+                    taken = self._timed_calls(call, part, costs[name] if number else Costs())
                     if number:
-                        found[name].append(taken)
-        self._add(work, found, lambda taken: 1000 * taken, 'ms', more)
+                        found[name] += taken
+        self._add(work, found, lambda taken: 1000 * taken, 'ms', more, costs)
+
+    def _timed_calls(self, call: Callable[[Any], Any], arguments: Sequence[Any], costs: Costs) -> list[float]:
+        found = []
+        with self._measured(costs, len(arguments)):
+            for argument in arguments:
+                start = time.perf_counter()
+                call(argument)
+                found.append(time.perf_counter() - start)
+        return found
+
+    @contextlib.contextmanager
+    def _measured(self, costs: Costs, operations: int) -> Iterator[None]:
+        """Add what processors take for a while."""
+        server = self.server_seconds
+        server_before = server() if server else 0.0
+        python_before = time.process_time()
+        yield
+        python = time.process_time() - python_before
+        costs.add(operations, python, server() - server_before if server else None)
 
     def each(
         self, work: str, *contenders: tuple[str, Callable[[Any], Any], Sequence[Any]], unit: str, **more: Any
@@ -153,11 +219,12 @@ class Report:
         print(text, flush=True)
 
     def _alternate(
-        self, work: str, contenders: tuple[Contender, ...], runs: int | None = None
-    ) -> dict[str, list[float]]:
+        self, work: str, contenders: tuple[Contender, ...], runs: int | None = None, amount: int = 1
+    ) -> tuple[dict[str, list[float]], dict[str, Costs]]:
         if not self.wants(work):
-            return {}
+            return {}, {}
         found: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+        costs = {name: Costs() for name in found}
         # One run more than asked for: the first, which loads scripts and fills caches, doesn't count.
         number, last = (1, runs) if runs else (0, self.runs)
         while number <= last:
@@ -166,15 +233,16 @@ class Report:
                 if contender.prepare is not None:
                     contender.prepare()
                 gc.collect()
-                start = time.perf_counter()
-                contender.run()
-                taken = time.perf_counter() - start
+                with self._measured(costs[contender.name] if number else Costs(), amount):
+                    start = time.perf_counter()
+                    contender.run()
+                    taken = time.perf_counter() - start
                 if number:
                     found[contender.name].append(taken)
             if number == 0:
                 last = max(last, min(_MOST_RUNS, int(self.budget / (time.perf_counter() - began))))
             number += 1
-        return found
+        return found, costs
 
     def _add(
         self,
@@ -183,36 +251,41 @@ class Report:
         convert: Callable[[float], float],
         unit: str,
         more: dict[str, Any],
+        costs: Mapping[str, Costs] = MappingProxyType({}),
     ) -> None:
         if not seconds:
             return
         # One who waits sees how far it is.
         print(f'{self.part}: {named(work, more.get("axis"), more.get("at"))}', file=sys.stderr, flush=True)
-        ours = None
+        library: Row | None = None
         for name, taken in seconds.items():
             values = [convert(value) for value in (statistics.median(taken), *percentiles(taken, 0.9, 0.99))]
+            row = Row(self.part, work, name, *values, unit, samples=len(taken), **more)
+            if name in costs:
+                row.python_us = costs[name].each(costs[name].python)
+                row.server_us = costs[name].each(costs[name].server)
+            self.rows.append(row)
             # The first contender is the library; what 1.4.0 reached compares with it alone.
-            ratio = None if ours is None else ours / values[0]
-            about = more if ours is None else {key: value for key, value in more.items() if key != 'reference'}
-            self.rows.append(Row(self.part, work, name, *values, unit, ratio, len(taken), **about))
-            if ours is None:
-                ours = values[0]
+            if library is None:
+                library = row
+                continue
+            row.reference = None
+            row.ratio = library.median / row.median
+            if library.server_us and row.server_us:
+                row.server_ratio = library.server_us / row.server_us
 
     def table(self) -> str:
         """The rows as text; each work is named once."""
-        lines = [('work', 'contender', 'median', 'p90', 'p99', 'unit', 'library : contender')]
+        lines = [('work', 'contender', *COLUMNS.values())]
         last = None
         for row in self.rows:
             work = named(row.work, row.axis, row.at)
-            ratio = '' if row.ratio is None else f'{row.ratio:.2f}'
-            numbers = [number(row.median)]
-            numbers += ['', ''] if row.samples == 1 else [number(row.p90), number(row.p99)]
-            lines.append((work if work != last else '', row.contender, *numbers, row.unit, ratio))
+            lines.append((work if work != last else '', row.contender, *cells(dataclasses.asdict(row))))
             last = work
         widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
         aligned = [
             '  '.join(
-                cell.ljust(width) if column in (0, 1, 5) else cell.rjust(width)
+                cell.ljust(width) if column in (0, 1, 2 + list(COLUMNS).index('unit')) else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in lines
@@ -236,8 +309,22 @@ class Report:
         }
 
 
+#: What a table says of each row, beside the work and the contender: name -> header.
+COLUMNS = {
+    'median': 'median',
+    'p90': 'p90',
+    'p99': 'p99',
+    'unit': 'unit',
+    'ratio': 'library : contender',
+    'python_us': 'Python µs',
+    'server_us': 'server µs',
+    'server_ratio': 'server : server',
+}
+
 # How many calls of a contender are timed at once.
 _TURN = 100
+# How many calls of a contender come before those of the next, where each is timed.
+_CALLS = 50
 # Of how many runs a median is at most, unless more are asked for.
 _MOST_RUNS = 25
 
@@ -246,6 +333,20 @@ def percentiles(values: Iterable[float], *shares: float) -> list[float]:
     """The nearest-rank percentiles of some values."""
     ordered = sorted(values)
     return [ordered[max(math.ceil(share * len(ordered)) - 1, 0)] for share in shares]
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """The texts of a row in a table, one for each of ``COLUMNS``; empty for what was not measured."""
+    texts = []
+    for name in COLUMNS:
+        value = row.get(name)
+        if value is None or (name in ('p90', 'p99') and row['samples'] == 1):
+            texts.append('')
+        elif 'ratio' in name:
+            texts.append(f'{value:.2f}')
+        else:
+            texts.append(value if isinstance(value, str) else number(value))
+    return texts
 
 
 def number(value: float) -> str:

@@ -1,10 +1,12 @@
-"""Redis: the library beside redis-py (with hiredis, if it is installed), which does the same by hand."""
+"""Redis: the library beside redis-py (with hiredis, if it is installed), which does the same by hand.
+
+What is done by hand is in :mod:`benchmarks.redis_by_hand`.
+"""
 
 from __future__ import annotations
 
-import datetime
 import functools
-import hashlib
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ import redis
 
 from benchmarks import works
 from benchmarks.measure import Contender, Report
+from benchmarks.redis_by_hand import ByHand, Command
+from benchmarks.store import Store
+from benchmarks.together import READERS, Together
 from stream_framework import settings
 from stream_framework.feed_managers.base import add_operation
 from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed
@@ -22,34 +27,11 @@ from stream_framework.feeds.redis import RedisFeed
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.connection import get_redis_connection
 
-#: How many commands one pipeline of the raw client holds.
-PIPELINE = 100
-
-_EPOCH = datetime.datetime(1970, 1, 1)
-
-# What one would write by hand to read ids and activities in one round trip: a command that reads ids, and the hashes.
-# Lua has no MD5, so each hash is asked for what those before it didn't have.
-_READ_PAGE = """
-local members = redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
-local page, missing, places, left = {}, {}, {}, #members
-for i, member in ipairs(members) do
-  page[2 * i - 1], page[2 * i], missing[i], places[i] = member, false, member, 2 * i
-end
-for hash = 2, #KEYS do
-  if left == 0 then break end
-  local values, still = redis.call('HMGET', KEYS[hash], unpack(missing, 1, left)), 0
-  for i = 1, left do
-    if values[i] then
-      page[places[i]] = values[i]
-    else
-      still = still + 1
-      missing[still], places[still] = missing[i], places[i]
-    end
-  end
-  left = still
-end
-return page
-"""
+#: How many activities the store has that pages are read from, unless ``--activities`` says otherwise; and how many flat
+#: and how many aggregated feeds.
+STORED, FLAT_FEEDS, AGGREGATED_FEEDS = 600_000, 5_000, 2_000
+#: How many readers' pages are read, in turns.
+PAGES = 1000
 
 
 class ActivityStorage(RedisActivityStorage):
@@ -71,34 +53,60 @@ class Aggregated(RedisAggregatedFeed):
 class RedisBenchmark(works.Benchmark):
     """All works on one server.
 
+    :param activities: how many the largest store has; ``None`` for as many as each part has by default
     :param own: whether everything on the server is the benchmark's
     """
 
-    def __init__(self, report: Report, host: str, port: int, scale: float = 1.0, own: bool = False) -> None:
+    def __init__(
+        self,
+        report: Report,
+        host: str,
+        port: int,
+        scale: float = 1.0,
+        activities: int | None = None,
+        own: bool = False,
+    ) -> None:
         super().__init__(report, scale)
         self.own = own
+        self.activities = activities
         settings.STREAM_REDIS_CONFIG = {'default': {'host': host, 'port': port}}
         self.raw = redis.Redis(host=host, port=port, decode_responses=True)
+        self.by_hand = ByHand(self.raw)
         self.flat = works.feed(Flat, 'flat')
         self.aggregated = works.feed(Aggregated, 'aggregated')
         self.notification = works.feed(RedisNotificationFeed, 'notification')
         self.user = works.user_feed(Flat)
         self.manager = works.manager(self.user, flat=self.flat)
+        report.server_seconds = self.server_seconds
 
     def run(self) -> None:
         """Measure everything, and leave nothing behind."""
         try:
-            self.fan_out()
-            self.fan_out_aggregated()
-            self.pages()
-            self.follow()
-            self.import_activities()
-            self.notifications()
-            self.memory()
-            self.connection()
+            for work in self.works():
+                work()
+                self.clear()
         finally:
             self.clear()
+            self.report.server_seconds = None
             self.raw.close()
+
+    def works(self) -> Sequence[Callable[[], None]]:
+        """What is measured, in this order."""
+        return (
+            self.fan_out,
+            self.fan_out_to_groups,
+            self.pages,
+            self.follow,
+            self.import_activities,
+            self.notifications,
+            self.memory,
+            self.connection,
+        )
+
+    def server_seconds(self) -> float:
+        """Processor time that the server has taken."""
+        used = self.raw.info('cpu')
+        return used['used_cpu_user'] + used['used_cpu_sys']
 
     def version(self) -> str:
         """The server's."""
@@ -113,7 +121,7 @@ class RedisBenchmark(works.Benchmark):
         for start in range(0, len(keys), 1000):
             self.raw.unlink(*keys[start : start + 1000])
 
-    def pipelined(self, commands: Sequence[tuple[Any, ...]], size: int = PIPELINE) -> list[Any]:
+    def pipelined(self, commands: Sequence[tuple[Any, ...]], size: int = 1000) -> list[Any]:
         """Send by the raw client, so many in one pipeline."""
         replies: list[Any] = []
         for start in range(0, len(commands), size):
@@ -123,307 +131,276 @@ class RedisBenchmark(works.Benchmark):
             replies += pipeline.execute()
         return replies
 
-    # Flat fan-out
+    # Fan-out to flat feeds
 
     def fan_out(self) -> None:
         users = range(self.some(10_000))
-        for state in ('empty', 'holding 100'):
+        for state, size in itertools.product(('empty', 'holding 100'), (100, 1000)):
+            work = f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}'
+            if not self.report.wants(work):
+                continue
             full = state != 'empty'
-            if full and any(
-                self.report.wants(f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}')
-                for size in (100, 1000)
+            if full:
+                self.hold(users)
+            self.report.rate(work, len(users), *self.fan_outs(users, size, full, None if full else self.clear))
+            self.clear()
+
+    def hold(self, users: range) -> None:
+        """Fill flat feeds with 100 activities, the same for all."""
+        held = [part for item in works.activities(100) for part in (item.serialization_id, item.serialization_id)]
+        self.pipelined([('ZADD', f'{works.TOKEN}:flat:{user}', *held) for user in users], 100)
+
+    def fan_outs(
+        self, users: Sequence[int], size: int, full: bool, prepare: Callable[[], None] | None = None
+    ) -> list[Contender]:
+        """The contenders; what doesn't trim does other work in feeds that are full, and makes them longer."""
+        found = [Contender('library', functools.partial(self.fan_out_by_manager, users, self.flat, size=size), prepare)]
+        for trim in (True,) if full else (True, False):
+            more = ' and trimming' if trim else ''
+            for name, call in (
+                ('script of', self.by_hand.fan_out_by_script),
+                ('pipeline of', self.by_hand.fan_out_by_pipeline),
             ):
-                held = {str(item.serialization_id): item.serialization_id for item in works.activities(100)}
-                for user in users:
-                    self.raw.zadd(self.flat(user).key, held)
-            prepare = None if full else self.clear
-            for size in (100, 1000):
-                contenders = [
-                    Contender(
-                        'library', functools.partial(self.fan_out_by_manager, users, self.flat, size=size), prepare
-                    ),
-                    Contender('redis-py, pipelines of ZADD', lambda: self.fan_out_raw(users), prepare),
-                ]
-                if full:
-                    contenders.append(
-                        Contender('redis-py, ZADD and trimming', lambda: self.fan_out_raw(users, trim=True), prepare)
-                    )
-                work = f'fan-out to {len(users):,} flat feeds, {state}, chunks of {size}'
-                self.report.rate(work, len(users), *contenders)
-        self.clear()
+                run = functools.partial(call, users, size, trim)
+                found.append(Contender(f'redis-py, {name} {size} ZADD{more}', run, prepare))
+        return found
 
-    def fan_out_raw(self, users: Sequence[int], trim: bool = False) -> None:
-        activity_id = works.newer().serialization_id
-        pair = {str(activity_id): activity_id}
-        for start in range(0, len(users), PIPELINE):
-            pipeline = self.raw.pipeline(transaction=False)
-            for user in users[start : start + PIPELINE]:
-                key = f'{works.TOKEN}:flat:{user}'
-                pipeline.zadd(key, pair)
-                if trim:
-                    pipeline.zremrangebyrank(key, 0, -101)
-            pipeline.execute()
+    # Fan-out to aggregated and to notification feeds
 
-    # Aggregated fan-out
-
-    def fan_out_aggregated(self) -> None:
+    def fan_out_to_groups(self) -> None:
         users = range(self.some(1000))
-        feed = self.aggregated('template')
-        feed.add_many(works.grouped(20, of=3))
-        template = self.raw.zrange(feed.key, 0, -1, withscores=True)
-
-        def held(user: int) -> list[Any]:
-            return [value for member, score in template for value in (score, member)]
-
-        def held_apart(user: int) -> list[Any]:
-            # As if each feed's groups had been there for a while of their own.
-            return [value for member, score in template for value in (score, self.created_earlier(member, user / 1000))]
-
         unguarded = works.feed(Aggregated, 'unguarded', guard_updates=False, key_format=self.aggregated.key_format)
-        for kind, object_id, groups in (
-            ('joins a group', 20, held),
-            ('joins a group, no two alike', 20, held_apart),
-            ('starts a group', 999, held),
+        for kind, alike, object_id in (
+            ('joins a group', True, 20),
+            ('joins a group, no two alike', False, 20),
+            ('starts a group', True, 999),
         ):
-
-            def fill(groups: Callable[[int], list[Any]] = groups) -> None:
-                keys = [(user, f'{works.TOKEN}:aggregated:{user}') for user in users]
-                self.pipelined([('DEL', key) for _, key in keys], 1000)
-                self.pipelined([('ZADD', key, *groups(user)) for user, key in keys])
-
-            def library(feed_class: Any, object_id: int = object_id) -> None:
-                self.fan_out_by_manager(users, feed_class, [works.joining(object_id)])
-
-            self.report.rate(
-                f'fan-out to {len(users):,} aggregated feeds of 20 groups of 3, {kind}',
-                len(users),
-                Contender('library', lambda library=library: library(self.aggregated), fill),
-                Contender('redis-py, read-modify-write', lambda name=object_id: self.rewrite_raw(users, name), fill),
-                Contender('library, guard_updates = False', lambda library=library: library(unguarded), fill),
+            self.compare_fan_outs_to_groups(
+                'aggregated',
+                users,
+                kind,
+                alike,
+                object_id,
+                ('redis-py, two guarded scripts', self.by_hand.guarded_scripts),
+                ('redis-py, read-merge-write', self.by_hand.read_merge_write),
+                ('library, guard_updates = False', functools.partial(self.fan_out_joining, unguarded)),
             )
+            if object_id == 20:
+                self.compare_fan_outs_to_groups(
+                    'notification',
+                    users,
+                    kind,
+                    alike,
+                    object_id,
+                    ('redis-py, two guarded scripts', self.by_hand.guarded_scripts_and_marks),
+                )
+
+    def compare_fan_outs_to_groups(
+        self,
+        name: str,
+        users: range,
+        kind: str,
+        alike: bool,
+        object_id: int,
+        *others: tuple[str, Callable[[range, int], None]],
+    ) -> None:
+        """Measure one kind of fan-out; all feeds hold 20 groups before.
+
+        :param name: of the feeds: ``'aggregated'``, ``'notification'``
+        :param alike: whether they hold the same
+        :param object_id: what the group is of that the new activity belongs to
+        """
+        work = f'fan-out to {len(users):,} {name} feeds of 20 groups of 3, {kind}'
+        if not self.report.wants(work):
+            return
+        feed_class = getattr(self, name)
+        library = functools.partial(self.fan_out_joining, feed_class)
+        fill = self.filling(feed_class, users, alike)
+        contenders = [
+            Contender(who, functools.partial(run, users, object_id), fill)
+            for who, run in (('library', library), *others)
+        ]
+        self.report.rate(work, len(users), *contenders)
         self.clear()
 
-    @staticmethod
-    def created_earlier(member: str, seconds: float) -> str:
-        """A stored group that was created so much earlier."""
-        parts = member.split(';;')
-        parts[1] = f'{float(parts[1]) - seconds:.6f}'
-        return ';;'.join(parts)
+    def fan_out_joining(self, feed_class: Any, users: range, object_id: int) -> None:
+        """The library's."""
+        self.fan_out_by_manager(users, feed_class, [works.joining(object_id)])
 
-    def rewrite_raw(self, users: range, object_id: int) -> None:
-        activity = works.joining(object_id)
-        activity_id, seconds = activity.serialization_id, (activity.time - _EPOCH).total_seconds()
-        wanted = f'v33-{object_id}-2014-02-03'
-        for start in range(0, len(users), PIPELINE):
-            keys = [f'{works.TOKEN}:aggregated:{user}' for user in users[start : start + PIPELINE]]
-            pipeline = self.raw.pipeline(transaction=False)
-            for key in keys:
-                pipeline.zrevrange(key, 0, 19)
-            replies = pipeline.execute()
-            pipeline = self.raw.pipeline(transaction=False)
-            for key, members in zip(keys, replies, strict=True):
-                for member in members:
-                    name, created, _, seen, read, activity_ids, minimized = member.split(';;')
-                    if name == wanted:
-                        new = f'{created};;{seconds:.6f};;{seen};;{read};;{activity_ids};{activity_id};;{minimized}'
-                        pipeline.zrem(key, member)
-                        break
-                else:
-                    new = f'{seconds:.6f};;{seconds:.6f};;-1;;-1;;{activity_id};;0'
-                pipeline.zadd(key, {f'{wanted};;{new}': int(seconds * 1000)})
-            pipeline.execute()
+    def filling(self, feed_class: Any, users: range, alike: bool) -> Callable[[], None]:
+        """What fills feeds with 20 groups, and their marks; anew each time."""
+        template = feed_class('template')
+        template.add_many(works.grouped(20, of=3))
+        pairs = self.raw.zrange(template.key, 0, -1, withscores=True)
+        lists = {
+            name: self.raw.lrange(f'list:{template.key}:{name}', 0, -1)
+            for name in ('unseen', 'unread')
+            if feed_class is self.notification
+        }
+        template.delete()
+        keys = [(user, feed_class(user).key) for user in users]
 
-    # Reading
+        def fill() -> None:
+            commands: list[tuple[Any, ...]] = []
+            for user, key in keys:
+                # As if each feed's groups had been there for a while of their own.
+                earlier = 0.0 if alike else user / 1000
+                held = [part for text, score in pairs for part in (score, created_earlier(text, earlier))]
+                commands += [('DEL', key), ('ZADD', key, *held)]
+                for name, marks in lists.items():
+                    commands += [('DEL', f'list:{key}:{name}'), ('RPUSH', f'list:{key}:{name}', *marks)]
+            self.pipelined(commands)
+
+        return fill
+
+    # Pages
 
     def pages(self) -> None:
-        users = range(self.some(300))
-        stored = works.activities(200)
-        self.flat.insert_activities(stored)
-        for user in users:
-            self.raw.zadd(
-                self.flat(user).key,
-                {str(item.serialization_id): item.serialization_id for item in stored[user % 100 : user % 100 + 100]},
-            )
-        feeds, raw = self.flat, self.raw
+        """Of a store of real size, where no two pages are alike."""
+        flat = ('feed[:25]', 'feed[25:50]', 'filter(activity_id__lt=...)[:25]')
+        aggregated = 'aggregated feed[:25], 20 groups of 3'
+        if not self.report.wants(*flat, aggregated, self.at_once(flat[0]), self.at_once(aggregated)):
+            return
+        store = Store(self.by_hand)
+        store.grow(self.activities or self.some(STORED))
+        users, others = range(self.some(FLAT_FEEDS)), range(self.some(AGGREGATED_FEEDS))
+        store.fill_flat(users)
+        store.fill_groups(others)
+        self.report.note(
+            f'{self.report.part}: pages are read from a store of {store.size:,} activities, {len(users):,} flat '
+            f'feeds of 100, and {len(others):,} aggregated ones'
+        )
+        self.flat_pages(flat, store.chance.sample(users, min(PAGES, len(users))))
+        self.aggregated_pages(aggregated, store.chance.sample(others, min(PAGES, len(others))))
 
-        def edge(user: int) -> int:
-            return stored[user % 100 + 75].serialization_id
+    def flat_pages(self, names: Sequence[str], readers: Sequence[int]) -> None:
+        edges = {user: int(self.raw.zrange(f'{works.TOKEN}:flat:{user}', -26, -26)[0]) for user in readers}
 
-        def filtered(user: int) -> Any:
-            return feeds(user).filter(activity_id__lt=edge(user))[:25]
+        def before(user: int) -> Command:
+            return 'ZREVRANGEBYSCORE', f'({edges[user]}', '-inf', 'LIMIT', 0, 25
 
-        def by_position(start: int) -> Callable[[int], tuple[Any, ...]]:
-            return lambda user: ('ZREVRANGE', start, start + 24)
-
-        def before(user: int) -> tuple[Any, ...]:
-            return 'ZREVRANGEBYSCORE', f'({edge(user)}', '-inf', 'LIMIT', 0, 25
-
-        def in_two_trips(command: Callable[[int], tuple[Any, ...]]) -> Callable[[int], Any]:
-            def read(user: int) -> Any:
-                name, *arguments = command(user)
-                return self.hydrate_raw(raw.execute_command(name, f'{works.TOKEN}:flat:{user}', *arguments))
-
-            return read
-
-        def by_script(command: Callable[[int], tuple[Any, ...]]) -> Callable[[int], Any]:
-            sha = raw.script_load(_READ_PAGE)
-            hashes = [f'{works.TOKEN}:activities:{number}' for number in range(10)]
-
-            def read(user: int) -> Any:
-                page = raw.evalsha(sha, 11, f'{works.TOKEN}:flat:{user}', *hashes, *command(user))
-                return [parsed(text) for text in page[1::2]]
-
-            return read
-
-        for work, library, command in (
-            ('feed[:25]', lambda user: feeds(user)[:25], by_position(0)),
-            ('feed[25:50]', lambda user: feeds(user)[25:50], by_position(25)),
-            ('filter(activity_id__lt=...)[:25]', filtered, before),
-        ):
-            self.report.latencies(
-                work,
-                users,
+        ways: tuple[tuple[Callable[[int], Any], Callable[[int], Command]], ...] = (
+            (lambda user: self.flat(user)[:25], lambda _: ('ZREVRANGE', 0, 24)),
+            (lambda user: self.flat(user)[25:50], lambda _: ('ZREVRANGE', 25, 49)),
+            (lambda user: self.flat(user).filter(activity_id__lt=edges[user])[:25], before),
+        )
+        for work, (library, command) in zip(names, ways, strict=True):
+            contenders = [
                 ('library', library),
-                ('redis-py, two round trips', in_two_trips(command)),
-                ('redis-py, one script', by_script(command)),
-            )
-        self.clear()
-        self.pages_of_groups()
+                (
+                    'redis-py, two round trips',
+                    lambda user, command=command: self.by_hand.page_in_two_trips(user, command(user)),
+                ),
+                (
+                    'redis-py, one script',
+                    lambda user, command=command: self.by_hand.page_by_script(user, command(user)),
+                ),
+            ]
+            self.agree(work, readers[0], contenders)
+            self.report.latencies(work, readers, *contenders)
+            if work == names[0]:
+                self.read_at_once(work, readers, contenders)
+
+    def aggregated_pages(self, work: str, readers: Sequence[int]) -> None:
+        contenders = [
+            ('library', lambda user: self.aggregated(user)[:25]),
+            ('redis-py, two round trips', self.by_hand.groups_in_two_trips),
+        ]
+        self.agree(work, readers[0], contenders)
+        self.report.latencies(work, readers, *contenders)
+        self.read_at_once(work, readers, contenders)
 
     @staticmethod
-    def stored_raw(item: Any) -> tuple[str, str, str]:
-        """Key, field and value of an activity in the storage."""
-        field = str(item.serialization_id)
-        number = int(hashlib.md5(field.encode()).hexdigest(), 16) % 10
-        seconds = (item.time - _EPOCH).total_seconds()
-        text = f'{item.actor_id},{item.verb.id},{item.object_id},{item.target_id or 0},{seconds:.6f},'
-        return f'{works.TOKEN}:activities:{number}', field, text
+    def at_once(work: str) -> str:
+        """The name of the same work by many readers."""
+        return f'{work}, {READERS} readers at once'
 
-    def hydrate_raw(self, members: Sequence[str]) -> list[Any]:
-        by_hash: dict[str, list[str]] = {}
-        for member in members:
-            number = int(hashlib.md5(member.encode()).hexdigest(), 16) % 10
-            by_hash.setdefault(f'{works.TOKEN}:activities:{number}', []).append(member)
-        pipeline = self.raw.pipeline(transaction=False)
-        for key, fields in by_hash.items():
-            pipeline.hmget(key, fields)
-        found = {
-            field: value
-            for fields, values in zip(by_hash.values(), pipeline.execute(), strict=True)
-            for field, value in zip(fields, values, strict=True)
-        }
-        return [parsed(found[member]) for member in members]
-
-    def pages_of_groups(self) -> None:
-        users = range(self.some(100))
-        for user in users:
-            self.aggregated(user).add_many(works.grouped(20, of=3))
-
-        def by_hand(user: int) -> Any:
-            groups = [member.split(';;') for member in self.raw.zrevrange(f'{works.TOKEN}:aggregated:{user}', 0, 24)]
-            return self.hydrate_raw([item for group in groups for item in group[5].split(';')])
-
-        self.report.latencies(
-            'aggregated feed[:25], 20 groups of 3',
-            users,
-            ('library', lambda user: self.aggregated(user)[:25]),
-            ('redis-py, two round trips', by_hand),
+    def read_at_once(
+        self, work: str, readers: Sequence[int], contenders: Sequence[tuple[str, Callable[[int], Any]]]
+    ) -> None:
+        """Pages a second of some processes together."""
+        ways = [(name, Together(call, list(readers) * 2)) for name, call in contenders]
+        # What Python takes is that of this process, which waits.
+        self.report.rate(
+            self.at_once(work),
+            ways[0][1].amount,
+            *(way.contender(name) for name, way in ways),
+            unit='pages/s',
+            elsewhere=True,
         )
-        self.clear()
 
     # Following and importing
 
     def follow(self) -> None:
         targets = range(1, self.some(20) + 1)
+        work = f'following {len(targets)} users of 100 activities'
+        if not self.report.wants(work):
+            return
         for target in targets:
             stored = works.activities(100, actor=target, first=100 * target)
             self.user.insert_activities(stored)
             self.raw.zadd(self.user(target).key, {str(item.serialization_id): item.serialization_id for item in stored})
         key = self.flat('reader').key
 
-        def by_hand() -> None:
-            pipeline = self.raw.pipeline(transaction=False)
-            for target in targets:
-                pipeline.zrevrange(f'{works.TOKEN}:user:{target}', 0, 4999, withscores=True)
-            pairs = {member: score for reply in pipeline.execute() for member, score in reply}
-            pipeline = self.raw.pipeline(transaction=False)
-            pipeline.zadd(key, pairs)
-            pipeline.zremrangebyrank(key, 0, -101)
-            pipeline.execute()
+        def forget() -> None:
+            self.raw.delete(key)
 
         self.report.duration(
-            f'following {len(targets)} users of 100 activities',
-            Contender(
-                'library',
-                lambda: self.manager.follow_many_users('reader', targets, async_=False),
-                lambda: self.raw.delete(key),
-            ),
-            Contender('redis-py', by_hand, lambda: self.raw.delete(key)),
+            work,
+            Contender('library', lambda: self.manager.follow_many_users('reader', targets, async_=False), forget),
+            Contender('redis-py, two pipelines', lambda: self.by_hand.follow(key, targets), forget),
         )
-        self.clear()
 
     def import_activities(self) -> None:
         imported = works.activities(self.some(500))
-
-        def by_hand() -> None:
-            pipeline = self.raw.pipeline(transaction=False)
-            pairs = {}
-            for item in imported:
-                pairs[str(item.serialization_id)] = item.serialization_id
-                pipeline.hset(*self.stored_raw(item))
-            pipeline.zadd(f'{works.TOKEN}:user:13', pairs)
-            pipeline.execute()
-
         self.report.duration(
             f'importing {len(imported)} activities',
             Contender('library', lambda: self.manager.batch_import(13, imported), self.clear),
-            Contender('redis-py', by_hand, self.clear),
+            Contender('redis-py, one pipeline', lambda: self.by_hand.import_activities(13, imported), self.clear),
         )
-        self.clear()
 
     # Notifications
 
     def notifications(self) -> None:
-        users = range(self.some(100))
-        for user in users:
-            self.notification(user).add_many(works.grouped(20, of=3))
-
-        def add(user: int) -> None:
-            item = works.newer()
-            item.object_id = 1 + user % 20
-            self.notification(user).add(item)
-
-        def add_by_hand(user: int) -> None:
-            item = works.newer()
-            key = f'{works.TOKEN}:notification:{user}'
-            members = self.raw.zrevrange(key, 0, 19)
-            old = next(member for member in members if member.startswith(f'v33-{1 + user % 20}-'))
-            parts = old.split(';;')
-            seconds = (item.time - _EPOCH).total_seconds()
-            parts[2] = f'{seconds:.6f}'
-            parts[5] += f';13,3,{item.object_id},0,{seconds:.6f},'
-            pipeline = self.raw.pipeline(transaction=True)
-            pipeline.zrem(key, old)
-            pipeline.zadd(key, {';;'.join(parts): int(seconds * 1000)})
-            for name in ('unseen', 'unread'):
-                pipeline.rpush(f'list:{key}:{name}', item.serialization_id)
-                pipeline.ltrim(f'list:{key}:{name}', -100, -1)
-            pipeline.execute()
+        users = range(self.some(300))
+        page = 'notification feed[:25], 20 groups of 3'
+        names = ('notification count_unseen', 'notification mark_all', 'notification add')
+        if not self.report.wants(page, *names):
+            return
+        self.filling(self.notification, users, alike=False)()
+        objects = itertools.cycle(range(1, 21))
 
         def unseen(user: int) -> str:
             return f'list:{works.TOKEN}:notification:{user}:unseen'
 
-        for work, library, by_hand in (
+        pages = (
+            ('library', lambda user: self.notification(user)[:25]),
+            ('redis-py, one pipeline', self.by_hand.notifications_in_one_trip),
+        )
+        self.agree(page, users[0], pages)
+        self.report.latencies(page, users, *pages)
+        self.report.latencies(
+            names[0],
+            users,
+            ('library', lambda user: self.notification(user).count_unseen()),
+            ('redis-py, LLEN', lambda user: self.raw.llen(unseen(user))),
+        )
+        self.report.latencies(
+            names[1],
+            users,
+            ('library', lambda user: self.notification(user).mark_all()),
+            ('redis-py, DEL', lambda user: self.raw.delete(unseen(user))),
+        )
+        self.report.latencies(
+            names[2],
+            users,
+            ('library', lambda user: self.notification(user).add(works.joining(next(objects)))),
             (
-                'count_unseen',
-                lambda user: self.notification(user).count_unseen(),
-                lambda user: self.raw.llen(unseen(user)),
+                'redis-py, two guarded scripts',
+                lambda user: self.by_hand.notify_guarded(user, works.joining(next(objects))),
             ),
-            ('mark_all', lambda user: self.notification(user).mark_all(), lambda user: self.raw.delete(unseen(user))),
-            ('add', add, add_by_hand),
-        ):
-            self.report.latencies(f'notification {work}', users, ('library', library), ('redis-py', by_hand))
-        self.clear()
+            ('redis-py, read and MULTI', lambda user: self.by_hand.notify(user, works.joining(next(objects)))),
+        )
 
     # Memory, and what a look-up of the client costs
 
@@ -477,8 +454,8 @@ class RedisBenchmark(works.Benchmark):
         self.report.value('get_redis_connection()', 1e6 * statistics.median(found), 'microseconds')
 
 
-def parsed(text: str) -> tuple[Any, ...]:
-    """A stored activity, taken apart by hand."""
-    actor, verb_id, object_id, target_id, seconds, context = text.split(',', 5)
-    moment = _EPOCH + datetime.timedelta(seconds=float(seconds))
-    return int(actor), int(verb_id), int(object_id), int(target_id) or None, moment, context
+def created_earlier(text: str, seconds: float) -> str:
+    """A stored group that was created so much earlier."""
+    parts = text.split(';;')
+    parts[1] = f'{float(parts[1]) - seconds:.6f}'
+    return ';;'.join(parts)

@@ -10,6 +10,8 @@ from typing import Any
 
 #: What Cassandra runs with: the tests' node is made to start fast, this one to serve fast.
 CASSANDRA_JVM_ARGS = '-XX:TieredStopAtLevel=4 -Xmx1G'
+#: The cores that this process may use, before anything is pinned; empty where that can't be known.
+CORES = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else set()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,19 @@ import csv
 import pathlib
 from typing import Any
 
-from benchmarks.measure import named, number
+from benchmarks.measure import COLUMNS, cells, named
+
+#: Name -> header of the columns. Those that no row of a table has are left out; p90 is in ``results.json`` alone.
+_HEADERS = {
+    'median': 'Median',
+    'p99': 'p99',
+    'unit': 'Unit',
+    'ratio': 'Library : contender',
+    'python_us': 'Python µs',
+    'server_us': 'Server µs',
+    'server_ratio': 'Library : contender, server µs',
+    'reference': '1.4.0',
+}
 
 
 def write(found: dict[str, Any], folder: pathlib.Path) -> None:
@@ -28,23 +40,16 @@ def write(found: dict[str, Any], folder: pathlib.Path) -> None:
     ]
     _write(folder / 'machine.csv', ('', ''), about)
     for part in dict.fromkeys(row['part'] for row in found['rows']):
+        rows = [row for row in found['rows'] if row['part'] == part]
+        columns = [name for name in _HEADERS if any(name in row for row in rows)]
         lines, last = [], None
-        for row in found['rows']:
-            if row['part'] == part:
-                work = named(row['work'], row.get('axis'), row.get('at'))
-                lines.append((work if work != last else '', *_cells(row)))
-                last = work
-        header = ('Work', 'By', 'Median', 'p90', 'p99', 'Unit', 'Ratio')
-        if part == 'models':
-            header = (*header, '1.4.0')
-        _write(folder / f'{part}.csv', header, [line[: len(header)] for line in lines])
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    spread = (number(row['p90']), number(row['p99'])) if row['samples'] > 1 else ('', '')
-    ratio = f'{row["ratio"]:.2f}' if 'ratio' in row else ''
-    reference = f'{row["reference"]:,.0f}' if 'reference' in row else ''
-    return (row['contender'], number(row['median']), *spread, row['unit'], ratio, reference)
+        for row in rows:
+            work = named(row['work'], row.get('axis'), row.get('at'))
+            texts = dict(zip(COLUMNS, cells(row), strict=True))
+            texts['reference'] = f'{row["reference"]:,.0f}' if 'reference' in row else ''
+            lines.append((work if work != last else '', row['contender'], *(texts[name] for name in columns)))
+            last = work
+        _write(folder / f'{part}.csv', ('Work', 'Contender', *(_HEADERS[name] for name in columns)), lines)
 
 
 def _write(path: pathlib.Path, header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,6 +52,16 @@ class Benchmark:
             found.append(found[-1] * 10)
         return found
 
+    def agree(self, work: str, argument: Any, contenders: Sequence[tuple[str, Callable[[Any], Any]]]) -> None:
+        """See to it that all contenders read the same, activities or groups; the library is the first.
+
+        :raises RuntimeError: if they don't
+        """
+        pages = [(name, list(map(_content, call(argument)))) for name, call in contenders]
+        for name, page in pages:
+            if not page or page != pages[0][1]:
+                raise RuntimeError(f'{work}: {name} reads {page[:1]} ..., {pages[0][0]} {pages[0][1][:1]} ...')
+
     def fan_out_by_manager(
         self,
         users: Sequence[Any],
@@ -95,8 +105,11 @@ def newer() -> Activity:
 
 
 def joining(object_id: int) -> Activity:
-    """An activity that no feed has yet, of the day of all those in groups."""
-    return activity(3600, actor=1_000_000 + next(_numbers), object_id=object_id)
+    """An activity that no feed has yet, of the day of all those in groups; each a millisecond after that before."""
+    number = next(_numbers)
+    made = activity(3600, actor=1_000_000 + number, object_id=object_id)
+    made.time += datetime.timedelta(milliseconds=number)
+    return made
 
 
 def feed(base: Any, name: str, **attributes: Any) -> Any:
@@ -124,6 +137,12 @@ def manager(user_feed_class: Any, **feed_classes: Any) -> Any:
     BenchmarkManager.user_feed_class = user_feed_class
     BenchmarkManager.feed_classes = feed_classes
     return BenchmarkManager()
+
+
+def _content(item: Any) -> Any:
+    if hasattr(item, 'group'):
+        return item.group, list(map(_content, item.activities)), item.created_at, item.updated_at
+    return item.actor_id, item.verb.id, item.object_id, item.target_id, item.time
 
 
 class ByObject(NotificationAggregator):

@@ -28,8 +28,27 @@ WORKS = {
     ),
     'imports': ('import the feeds on ',),
     'memory': ('memory of a flat feed', 'memory of an aggregated feed', 'memory of a notification feed'),
-    'redis': ('fan-out', 'feed[:25]', 'following', 'importing', 'notification add', 'memory of a flat feed'),
-    'redis-scale': ('fan-out to empty', 'feed[:25]', 'the last page', 'feed.add', 'aggregated feed.add', 'memory'),
+    'redis': (
+        'fan-out to 20 flat feeds, empty, chunks of 1000',
+        'fan-out to 2 aggregated feeds',
+        'fan-out to 2 notification feeds',
+        'feed[:25]',
+        'feed[:25], 8 readers at once',
+        'aggregated feed[:25], 20 groups of 3',
+        'following',
+        'importing',
+        'notification feed[:25]',
+        'notification add',
+        'memory of a flat feed',
+    ),
+    'redis-scale': (
+        'fan-out to empty',
+        'feed[:25], each other activities',
+        'the last page',
+        'feed.add',
+        'aggregated feed.add',
+        'memory of an activity',
+    ),
     'replay': ('replay of 10 events, 9 entries',),
     'celery': ('publish a fan-out', 'peak memory of publishing', 'deliver by two worker processes'),
     'cassandra': ('fan-out', 'feed[:25]', 'following', 'importing'),
@@ -45,6 +64,9 @@ def measured(part: str, *options: str) -> str:
     assert all((row.p90 <= row.median) if row.unit.endswith('/s') else (row.p90 >= row.median) for row in report.rows)
     # Each work has the library first, then others with their ratios.
     assert all((row.ratio is None) == (row.contender == 'library') for row in report.rows)
+    # What waits for a server that tells: Python's part, and the server's.
+    if part.startswith('redis'):
+        assert all(row.server_us for row in report.rows if row.ratio is not None)
     return report.table()
 
 
@@ -139,9 +161,63 @@ def test_what_is_written_names_no_machine(tmp_path: pathlib.Path, capsys: pytest
     assert [row['contender'] for row in found['rows']] == ['library', 'plain class']
     assert platform.node() not in text and str(tmp_path) not in text
     assert (
-        (tmp_path / 'models.csv').read_text().startswith('Work,By,Median,p90,p99,Unit,Ratio,1.4.0\nserialization_id,')
+        (tmp_path / 'models.csv')
+        .read_text()
+        .startswith('Work,Contender,Median,p99,Unit,Library : contender,1.4.0\nserialization_id,library,')
     )
-    assert (tmp_path / 'ratios.svg').stat().st_size < 100_000
+
+
+def test_a_figure_of_each_backend_that_was_measured(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip('matplotlib')
+    from benchmarks import plots
+
+    def row(part: str, work: str, contender: str, **more: Any) -> dict[str, Any]:
+        return {'part': part, 'work': work, 'contender': contender, 'median': 2.0, 'unit': 'ms', 'samples': 5, **more}
+
+    rows = [
+        row('redis', 'feed[:25]', 'library'),
+        row('redis', 'feed[:25]', 'redis-py, one script', ratio=1.25),
+        row('redis', 'feed[:25]', 'redis-py, two round trips', ratio=0.5),
+        row('redis', 'feed[:25]', 'redis-py, another way', ratio=0.8),
+        row('redis-scale', 'memory of an activity', 'library', unit='bytes', axis='activities', at=10),
+    ]
+    plots.draw({'rows': rows}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['redis.svg']
+    text = (tmp_path / 'redis.svg').read_text()
+    # The fastest contender and the slowest; how fast the library is beside each.
+    for wanted in (
+        'redis-py, one script',
+        '>0.80<',
+        'redis-py, two round trips',
+        '>2.00<',
+        'an activity, by activities',
+    ):
+        assert wanted in text
+    assert 'another way' not in text
+
+
+def test_each_call_is_timed_and_each_contender_pays_for_its_own() -> None:
+    server = iter(range(1000))
+    report = Report(runs=1, part='test', server_seconds=lambda: next(server))
+    seen: dict[str, list[int]] = {'library': [], 'other': []}
+    report.latencies('read', range(120), ('library', seen['library'].append), ('other', seen['other'].append))
+    assert all(sorted(arguments) == sorted([*range(120)] * 2) for arguments in seen.values())
+    # In three turns of the one run that counts, for 120 calls.
+    library, other = report.rows
+    assert library.server_us == other.server_us == 1e6 * 3 / 120
+    assert (library.samples, other.server_ratio, library.server_ratio) == (120, 1, None)
+    # They are never with the same feeds at once.
+    assert seen['library'][0] != seen['other'][0]
+
+
+def test_contenders_that_read_something_else_are_found_out() -> None:
+    from benchmarks import works
+
+    benchmark = works.Benchmark(Report(runs=1))
+    page = works.activities(3)
+    benchmark.agree('a page', 1, [('library', lambda _: page), ('by hand', lambda _: list(page))])
+    with pytest.raises(RuntimeError, match='a page: by hand reads'):
+        benchmark.agree('a page', 1, [('library', lambda _: page), ('by hand', lambda _: page[:2])])
 
 
 def test_a_wrong_part_and_a_wrong_address(capsys: pytest.CaptureFixture[str]) -> None:
