@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from stream_framework import ids
+from stream_framework import activity_streams, ids
 from stream_framework.exceptions import ActivityNotFound, DuplicateActivityException
 from stream_framework.utils import make_list_unique
 from stream_framework.verbs.base import Verb, verb_class
@@ -223,6 +223,27 @@ class Activity(BaseActivity):
     def get_dehydrated(self) -> DehydratedActivity:
         """Just the reference to this activity that a timeline keeps."""
         return DehydratedActivity(serialization_id=ids.normalize_id(self.serialization_id))
+
+    def to_as2(self) -> dict[str, Any]:
+        """Return the activity as an Activity Streams 2.0 object, ready for ``json.dumps``.
+
+        :mod:`stream_framework.activity_streams` says what is in it.
+
+        >>> from stream_framework.verbs import Love
+        >>> said = Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15)).to_as2()
+        >>> said['type'], said['actor'], said['published']
+        ('Like', 'urn:stream-framework:actor:13', '2013-07-08T06:59:15Z')
+        """
+        return activity_streams.as2_activity(self)
+
+    def as2_iri(self, role: str, value: Id) -> Any:
+        """Return how Activity Streams 2.0 names the actor, object or target of this id. Override it to give an address.
+
+        :param role: ``'actor'``, ``'object'`` or ``'target'``
+        :param value: its id
+        :returns: an absolute IRI, or an object of Activity Streams: a dict
+        """
+        return activity_streams.as2_iri(role, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Activity):

@@ -30,6 +30,9 @@ class Verb:
     infinitive: str = ''
     #: "loved"
     past_tense: str = ''
+    #: The type that :meth:`Activity.to_as2 <stream_framework.activity.Activity.to_as2>` gives: one of the activity
+    #: types of Activity Streams 2.0 (``Like``, ``Create``, ``Announce`` and so on), ``Activity`` where none fits.
+    as2_type: str = 'Activity'
 
     def __str__(self) -> str:
         return self.infinitive
@@ -56,6 +59,7 @@ class Follow(Verb):
     id = 1
     infinitive = 'follow'
     past_tense = 'followed'
+    as2_type = 'Follow'
 
 
 class Comment(Verb):
@@ -64,6 +68,7 @@ class Comment(Verb):
     id = 2
     infinitive = 'comment'
     past_tense = 'commented'
+    as2_type = 'Create'
 
 
 class Love(Verb):
@@ -72,6 +77,7 @@ class Love(Verb):
     id = 3
     infinitive = 'love'
     past_tense = 'loved'
+    as2_type = 'Like'
 
 
 class Add(Verb):
@@ -80,6 +86,7 @@ class Add(Verb):
     id = 4
     infinitive = 'add'
     past_tense = 'added'
+    as2_type = 'Add'
 
 
 _STOCK: tuple[type[Verb], ...] = (Follow, Comment, Love, Add)
