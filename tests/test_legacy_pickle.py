@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
-from stream_framework.serializers import legacy_pickle
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
 from stream_framework.verbs import Comment, Love
@@ -121,7 +121,7 @@ class TestWhat140Left:
     @pytest.mark.parametrize('number', [n for n, row in enumerate(PYTHON_2_ROWS) if row['name'] in PYTHON_2])
     def test_python_2(self, number: int) -> None:
         row = PYTHON_2_ROWS[number]
-        found, expected = legacy_pickle.loads(row['pickle']), PYTHON_2[row['name']]
+        found, expected = pickles.loads(row['pickle']), PYTHON_2[row['name']]
         if row['name'] == 'containers':
             assert found == expected
             assert type(found['s']) is set
@@ -131,7 +131,7 @@ class TestWhat140Left:
 
     @pytest.mark.parametrize('number', [n for n, row in enumerate(PYTHON_2_ROWS) if row['name'] == 'activities'])
     def test_activities_of_python_2(self, number: int) -> None:
-        first, second = legacy_pickle.loads(PYTHON_2_ROWS[number]['pickle'], [Activity])
+        first, second = pickles.loads(PYTHON_2_ROWS[number]['pickle'], [Activity])
         assert first is second
         expected = Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15, 123456), extra_context={'n': 1})
         assert vars(first) == vars(expected)
@@ -143,7 +143,7 @@ class TestWhat140Left:
     def test_python_3(self, name: str, protocol: int) -> None:
         data = pickle.dumps(PYTHON_3[name], protocol)
         for form in (data, data.decode('latin-1')):
-            found = legacy_pickle.loads(form)
+            found = pickles.loads(form)
             assert exactly(found) == exactly(pickle.loads(data))
             assert exactly(found) == exactly(PYTHON_3[name])
 
@@ -156,26 +156,26 @@ class TestWhat140Left:
         if cls is Holder.Inner and protocol < 4:
             pytest.skip('these protocols write no dotted names')
         data = pickle.dumps([made], protocol)
-        (found,) = legacy_pickle.loads(data, [cls])
+        (found,) = pickles.loads(data, [cls])
         assert type(found) is cls
         assert vars(found) == vars(made)
         assert found.serialization_id == made.serialization_id
         with pytest.raises(SerializationException, match=cls.__name__.split('.')[-1]):
-            legacy_pickle.loads(data)
+            pickles.loads(data)
 
     @pytest.mark.parametrize('protocol', range(6))
     def test_activities_without_an_actor(self, protocol: int) -> None:
         made = Activity(None, Love, 2, time=at(1))
-        (found,) = legacy_pickle.loads(pickle.dumps([made], protocol), [Activity])
+        (found,) = pickles.loads(pickle.dumps([made], protocol), [Activity])
         assert vars(found) == vars(made)
         del made.actor
-        (found,) = legacy_pickle.loads(pickle.dumps([made], protocol), [Activity])
+        (found,) = pickles.loads(pickle.dumps([made], protocol), [Activity])
         assert (found.actor, found.actor_id) == (None, None)
 
     def test_aware_times_of_activities(self) -> None:
         made = Activity(1, Love, 2, time=at(1))
         made.time = zone.localize(datetime.datetime(2014, 7, 2, 12))
-        found = legacy_pickle.loads(pickle.dumps(made), [Activity])
+        found = pickles.loads(pickle.dumps(made), [Activity])
         assert found.time == datetime.datetime(2014, 7, 2, 10)
 
     def test_the_serializer_reads_contexts(self) -> None:
@@ -210,7 +210,7 @@ class TestWhat140Left:
         st.integers(0, 5),
     )
     def test_any_plain_value(self, value: Any, protocol: int) -> None:
-        assert exactly(legacy_pickle.loads(pickle.dumps(value, protocol))) == exactly(value)
+        assert exactly(pickles.loads(pickle.dumps(value, protocol))) == exactly(value)
 
 
 class Calls:
@@ -377,7 +377,7 @@ class TestHostile:
         try:
             for form in (data, data.decode('latin-1')):
                 with pytest.raises(SerializationException) as caught:
-                    legacy_pickle.loads(form, [Activity])
+                    pickles.loads(form, [Activity])
                 assert len(str(caught.value)) < 1000
         finally:
             on = False
@@ -391,7 +391,7 @@ class TestHostile:
         tracemalloc.start()
         try:
             with pytest.raises(SerializationException):
-                legacy_pickle.loads(data, [Activity])
+                pickles.loads(data, [Activity])
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -401,7 +401,7 @@ class TestHostile:
     def test_truncated(self, row: Any) -> None:
         for end in range(len(row['pickle'])):
             with pytest.raises(SerializationException):
-                legacy_pickle.loads(row['pickle'][:end], [Activity])
+                pickles.loads(row['pickle'][:end], [Activity])
 
     @given(st.sampled_from([row['pickle'] for row in PYTHON_2_ROWS]), st.data())
     def test_changed_anywhere(self, text: str, data: st.DataObject) -> None:
@@ -409,14 +409,14 @@ class TestHostile:
         for _ in range(data.draw(st.integers(1, 4))):
             changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
         try:
-            legacy_pickle.loads(bytes(changed), [Activity])
+            pickles.loads(bytes(changed), [Activity])
         except SerializationException:
             pass
 
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:
         try:
-            legacy_pickle.loads(data, [Activity])
+            pickles.loads(data, [Activity])
         except SerializationException:
             pass
 
@@ -446,11 +446,11 @@ class TestHostile:
         state = {**vars(Shout(1, Love, 2, time=at(1))), name: value}
         text = b'\x80\x04' + proto_4_name(Shout.__module__, 'Shout') + b')\x81' + pickle.dumps(state)[2:-1] + b'b.'
         with pytest.raises(SerializationException):
-            legacy_pickle.loads(text, [Shout])
+            pickles.loads(text, [Shout])
 
     def test_text_that_is_no_latin_1(self) -> None:
         with pytest.raises(SerializationException):
-            legacy_pickle.loads('狗')
+            pickles.loads('狗')
 
     def test_in_a_stored_activity(self) -> None:
         line = '1,3,42,0,1373266755.123456,' + _first.decode('latin-1')

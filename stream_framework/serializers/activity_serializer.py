@@ -12,8 +12,9 @@ from urllib.parse import quote, unquote
 
 from stream_framework import ids
 from stream_framework.activity import Activity, makes_own_ids, restored
+from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
-from stream_framework.serializers import codec, legacy_pickle
+from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import are_digits, format_time, parse_time, short, to_text
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
@@ -155,7 +156,7 @@ class ActivitySerializer(BaseSerializer):
 
     def _load_context(self, text: str) -> dict[Any, Any]:
         # No pickle starts with a brace.
-        context = codec.loads(text) if text[0] == '{' else legacy_pickle.loads(text, (self.activity_class,))
+        context = codec.loads(text) if text[0] == '{' else pickles.loads(text, (self.activity_class,))
         if not isinstance(context, dict):
             raise SerializationException(f'the context is {short(context)}, not a dict')
         return context

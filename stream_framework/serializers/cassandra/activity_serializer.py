@@ -8,8 +8,9 @@ from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity, restored
+from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
-from stream_framework.serializers import codec, legacy_pickle
+from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import check_ids, short
 from stream_framework.utils.lazy import lazy_property
@@ -168,7 +169,7 @@ def load_context(data: Any, classes: tuple[Any, ...] = ()) -> dict[Any, Any]:
     if not data:
         return {}
     # No pickle starts with a brace.
-    context = codec.loads(data) if data[:1] == b'{' else legacy_pickle.loads(data, classes)
+    context = codec.loads(data) if data[:1] == b'{' else pickles.loads(data, classes)
     if not isinstance(context, dict):
         raise SerializationException(f'the context is {short(context)}, not a dict')
     return context

@@ -9,8 +9,9 @@ from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity, restored
+from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
-from stream_framework.serializers import codec, legacy_pickle
+from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseAggregatedSerializer
 from stream_framework.serializers.utils import check_ids, short
 from stream_framework.utils.lazy import lazy_property
@@ -107,7 +108,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         # No pickle starts with a bracket.
         if data[:1] == b'[':
             return [self._load_activity(*parts) for parts in codec.loads(_SIGNATURES.sub(b']', data))]
-        activities = legacy_pickle.loads(data, [self.activity_class])
+        activities = pickles.loads(data, [self.activity_class])
         if not isinstance(activities, list) or not all(isinstance(item, Activity) for item in activities):
             raise SerializationException(f'{short(activities)} is no list of activities')
         return activities
