@@ -122,7 +122,7 @@ def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monke
         # The first of them, when all have been answered: the marks were read, and nothing was marked yet.
         if not failed and len(sent) > 1 and sent[-1].rows is not None:
             failed.append(statement)
-            storage.set_marks(manager._activity_marks(storage, activities), 'removed', 60)
+            storage.set_marks(manager._intents().of_activities(activities), 'removed', 60)
             raise OperationTimedOut
         return found
 

@@ -11,6 +11,7 @@ import pytest
 from celery import current_app
 
 from stream_framework import tasks
+from stream_framework.feed_managers import following
 from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
 from stream_framework.metrics.base import Metrics
 from stream_framework.verbs import Comment, Love
@@ -601,14 +602,14 @@ class ManagerContract:
         reader, author = users[:2]
         self.post(manager, author, range(2))
         removed = manager.get_user_feed(author)[:1][0]
-        follow = type(manager)._follow_now
+        copy = following.copy_newest
 
         def dies(manager: Any, user_id: Any, target_ids: Any, limit: int) -> Any:
-            follow(manager, user_id, target_ids, limit)
+            copy(manager, user_id, target_ids, limit)
             raise RuntimeError('killed after the copy')
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(manager), '_follow_now', dies)
+            patch.setattr(following, 'copy_newest', dies)
             with pytest.raises(RuntimeError):
                 manager.apply_follow(reader, [author])
         assert manager.get_feeds(reader)['normal'].count() == 2
@@ -627,7 +628,7 @@ class ManagerContract:
     def test_following_many_goes_in_parts(
         self, manager: Any, users: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr('stream_framework.feed_managers.base.COPIED_AT_A_TIME', 4)
+        monkeypatch.setattr('stream_framework.feed_managers.following.COPIED_AT_A_TIME', 4)
         manager.follow_activity_limit = 2
         posted = [self.post(manager, author, (author % 100, author % 100 + 50)) for author in users[1:6]]
         manager.follow_many_users(users[0], iter(users[1:6]), async_=False)

@@ -1,0 +1,214 @@
+"""Copy what somebody did into the feeds of a new follower, and take it out again.
+
+While a task copies, an author may remove what is being copied, and the fan-out of that removal does not know the new
+follower yet. So an intent of the author says whether something of his was removed lately; where it is there, the task
+looks at the intents of all that it has copied, and takes back what was removed. What an earlier run of the task copied
+before it died is found in the follower's feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from stream_framework.activity import AggregatedActivity
+from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents, settle
+from stream_framework.feeds.base import BaseFeed
+from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+
+#: How many activities following copies at a time, so that following many users does not hold all that they did.
+COPIED_AT_A_TIME = 100_000
+
+
+class HasFeeds(Protocol):
+    """What following needs of a manager."""
+
+    def get_feeds(self, user_id: Any) -> dict[str, Any]:
+        """Return name -> feed."""
+
+    def get_user_feed(self, user_id: Any) -> Any:
+        """Return the feed of what a user did."""
+
+
+def carry_out(
+    manager: HasFeeds, intents: Intents | None, intent: str, user_id: Any, target_ids: Iterable[Any], limit: int
+) -> None:
+    """Follow, or unfollow, and then do what was published later.
+
+    :param manager: whose feeds are read and written
+    :param intents: ``None`` where none are kept
+    :param intent: ``FOLLOWED`` or ``UNFOLLOWED``
+    :param user_id: who follows, or no longer does
+    :param target_ids: who is followed, or no longer is
+    :param limit: how many activities of each target are copied
+    """
+    target_ids = list(dict.fromkeys(target_ids))
+    if intents is not None:
+        FollowTask(manager, intents, user_id, target_ids, limit).run(intent)
+    elif intent == FOLLOWED:
+        copy_newest(manager, user_id, target_ids, limit)
+    else:
+        remove_by_actors(manager, user_id, target_ids)
+
+
+class FollowTask:
+    """One user's follows of some targets, while a task carries them out; parameters as of :func:`carry_out`.
+
+    The things of its intents are their names, because activities and targets may have the same ids.
+    """
+
+    def __init__(
+        self, manager: HasFeeds, intents: Intents, user_id: Any, target_ids: Iterable[Any], limit: int
+    ) -> None:
+        self.manager = manager
+        self.intents = intents
+        self.user_id = user_id
+        self.limit = limit
+        #: Name of a follow's intent -> its target.
+        self.targets = {name: id_ for id_ in target_ids for name in intents.of_follows(user_id, [id_])}
+        #: Target -> the ids of what this run has copied from it; none of those that are not followed.
+        self.copied: dict[Any, list[Any]] = {}
+        #: Name of an activity's intent -> its id, and its author.
+        self.activities: dict[str, tuple[Any, Any]] = {}
+        #: The names of the intents of those that this run has taken back.
+        self.taken_back: set[str] = set()
+
+    def run(self, intent: str) -> None:
+        """Carry out what was published, and what was published later."""
+        settle(intent, self.targets, self.do, self.wanted)
+
+    def do(self, intent: str, names: list[str]) -> Mapping[str, str] | None:
+        """Carry out an intent for some targets, or for some activities."""
+        if intent == REMOVED:
+            self.taken_back.update(names)
+            remove_from_feeds(self.manager, self.user_id, [self.activities[name][0] for name in names])
+            return None
+        if intent == ADDED:
+            # Added again after it was taken back: it is copied with all that its author has.
+            return self._copy(dict.fromkeys(self.activities[name][1] for name in names))
+        target_ids = [self.targets[name] for name in names]
+        if intent == FOLLOWED:
+            return self._copy(target_ids)
+        remove_by_actors(self.manager, self.user_id, target_ids)
+        for target_id in target_ids:
+            self.copied.pop(target_id, None)
+        return None
+
+    def wanted(self) -> Mapping[str, str | None]:
+        """Return the intents of the follows, and of the activities that were copied."""
+        targets = list(self.targets.values())
+        found = self.intents.get([*self.targets, *self.intents.of_authors(targets)])
+        wanted = dict(zip(self.targets, found[: len(targets)], strict=True))
+        # Of a target that is no longer followed nothing will be left, whatever its author removed.
+        removing = [
+            target_id
+            for target_id, intent, of_author in zip(targets, wanted.values(), found[len(targets) :], strict=True)
+            if of_author is not None and intent != UNFOLLOWED and target_id in self.copied
+        ]
+        return {**wanted, **self._of_activities(removing)} if removing else wanted
+
+    def _of_activities(self, target_ids: list[Any]) -> Mapping[str, str | None]:
+        """Return the intents of what was copied from some targets."""
+        authors = {activity_id: target_id for target_id in target_ids for activity_id in self.copied[target_id]}
+        for activity in activities_of(self.manager, self.user_id, target_ids):
+            authors.setdefault(activity.serialization_id, activity.actor_id)
+        if not authors:
+            return {}
+        names = self.intents.of_activities(authors)
+        self.activities.update(zip(names, authors.items(), strict=True))
+        found = zip(names, self.intents.get(names), strict=True)
+        # Those that were added again matter only if they were taken back before.
+        return {name: intent for name, intent in found if intent == REMOVED or name in self.taken_back}
+
+    def _copy(self, target_ids: Iterable[Any]) -> Mapping[str, str]:
+        """Copy from targets; returns which of the activities that were taken back are there again."""
+        copied = copy_newest(self.manager, self.user_id, list(target_ids), self.limit)
+        self.copied.update(copied)
+        there = {activity_id for some in copied.values() for activity_id in some} if self.taken_back else ()
+        return {name: ADDED for name in self.taken_back if self.activities[name][0] in there}
+
+
+def copy_newest(manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limit: int) -> dict[Any, list[Any]]:
+    """Copy the newest activities of each target into a user's feeds.
+
+    :returns: target -> the ids of what was copied from it
+    """
+    feeds = manager.get_feeds(user_id).values()
+    found = newest(manager, target_ids, limit)
+    activities = [activity for of_target in found.values() for activity in of_target]
+    # Flat feeds take references as they are; looking the activities up is for those that look at them.
+    if activities and not all(_takes_references(feed) for feed in feeds):
+        source = manager.get_user_feed(target_ids[0])
+        if source.needs_hydration(activities):
+            activities = source.hydrate_activities(activities)
+    for feed in feeds if activities else ():
+        with feed.get_timeline_batch_interface() as batch_interface:
+            feed.add_many(activities, batch_interface=batch_interface)
+    return {target_id: [activity.serialization_id for activity in some] for target_id, some in found.items()}
+
+
+def newest(manager: HasFeeds, target_ids: Sequence[Any], limit: int) -> dict[Any, list[Any]]:
+    """Return target -> the newest entries of its user feed, perhaps as references. One round trip."""
+    sources = {target_id: manager.get_user_feed(target_id) for target_id in target_ids}
+    if any(_reads_its_own_way(source) for source in sources.values()):
+        return {target_id: source[:limit] for target_id, source in sources.items()}
+    storage = sources[target_ids[0]].timeline_storage
+    snapshots = storage.read_newest([source.key for source in sources.values()], limit)
+    return {
+        target_id: [storage.load_entry(snapshot.key, entry) for entry in snapshot.entries]
+        for target_id, snapshot in zip(sources, snapshots, strict=True)
+    }
+
+
+def activities_of(manager: HasFeeds, user_id: Any, actor_ids: Iterable[Any]) -> list[Any]:
+    """Return the activities of some actors that are in a user's feeds, each once. Reads the feeds from end to end."""
+    wanted = set(actor_ids)
+    feeds = manager.get_feeds(user_id).values()
+    found = {activity.serialization_id: activity for feed in feeds for activity in by_actors(feed, wanted)}
+    return list(found.values())
+
+
+def remove_by_actors(manager: HasFeeds, user_id: Any, actor_ids: Iterable[Any]) -> None:
+    """Remove the activities of some actors from a user's feeds. Reads the feeds from end to end."""
+    wanted = set(actor_ids)
+    for feed in manager.get_feeds(user_id).values():
+        _remove(feed, by_actors(feed, wanted))
+
+
+def remove_from_feeds(manager: HasFeeds, user_id: Any, activity_ids: list[Any]) -> None:
+    """Remove activities from all feeds of a user."""
+    for feed in manager.get_feeds(user_id).values():
+        _remove(feed, activity_ids)
+
+
+def by_actors(feed: Any, actor_ids: Collection[Any]) -> list[Any]:
+    """Return the activities of some actors in a feed, those in groups as well."""
+    found: list[Any] = []
+    for item in feed[:]:
+        of_item = item.activities if isinstance(item, AggregatedActivity) else [item]
+        found += [activity for activity in of_item if activity.actor_id in actor_ids]
+    return found
+
+
+def _remove(feed: Any, activities: list[Any]) -> None:
+    if activities:
+        with feed.get_timeline_batch_interface() as batch_interface:
+            feed.remove_many(activities, batch_interface=batch_interface)
+
+
+def _reads_its_own_way(feed: Any) -> bool:
+    """Whether a feed is read as its class says, or from a storage that it has made for itself."""
+    cls = type(feed)
+    return (
+        cls.get_activity_slice is not BaseFeed.get_activity_slice
+        or cls.__getitem__ is not BaseFeed.__getitem__
+        or 'timeline_storage' in vars(feed)
+    )
+
+
+def _takes_references(feed: Any) -> bool:
+    return (
+        type(feed).add_many is BaseFeed.add_many
+        and type(feed).on_update_feed is BaseFeed.on_update_feed
+        and feed.timeline_serializer is SimpleTimelineSerializer
+    )
