@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from stream_framework.activity import Activity, NotificationActivity
+from stream_framework.feeds.notification_feed import shared_markers
+from stream_framework.feeds.notification_feed.base import BaseNotificationFeed
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.verbs import Comment, Love
 from tests.contracts.support import act, acts, at, ids, members, names
@@ -67,6 +69,31 @@ class NotificationFeedContract:
         assert names(feed[:]) == ['3-1-2013-07-08']
         feed.delete()
         assert feed[:] == []
+
+    def test_sharing_the_default_markers_warns_once(
+        self, backend: Any, recwarn: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # What other tests have made is of no concern.
+        monkeypatch.setattr(shared_markers, '_classes', {})
+        default = BaseNotificationFeed.markers_key_format
+        one = backend.notification(markers_key_format=default)
+        other = backend.notification(markers_key_format=default)
+        # On Cassandra markers lie in the feed's own partition.
+        shared = one(1).feed_markers.base_key == default % {'user_id': 1}
+        assert [str(warning.message) for warning in recwarn if one.__name__ in str(warning.message)] == []
+        for _ in range(3):
+            other(1)
+        found = [str(warning.message) for warning in recwarn if other.__name__ in str(warning.message)]
+        assert len(found) == (1 if shared else 0)
+        assert all('markers_key_format' in text and other.key_format in text for text in found)
+
+    def test_one_class_and_its_subclass_share_without_a_warning(self, backend: Any, recwarn: Any) -> None:
+        one = backend.notification(markers_key_format='leaves:%(user_id)s')
+        other = backend.notification(markers_key_format='leaves:%(user_id)s')
+        third = type('Third', (backend.notification(),), {})
+        for feed_class in (one, other, third, *third.__mro__[1:2]):
+            feed_class(1)
+        assert [warning for warning in recwarn if 'markers_key_format' in str(warning.message)] == []
 
     # content
 

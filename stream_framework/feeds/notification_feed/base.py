@@ -12,6 +12,7 @@ from stream_framework.exceptions import ConfigurationError
 from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
 from stream_framework.feeds.aggregated_feed.updates import mark_ids
 from stream_framework.feeds.base import _as_list, _key_pattern
+from stream_framework.feeds.notification_feed.shared_markers import warn_of_shared_markers
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
 from stream_framework.storage.base import Change, MarkChange
 from stream_framework.storage.base_lists_storage import BaseListsStorage
@@ -70,6 +71,7 @@ class BaseNotificationFeed(AggregatedFeed):
                 'BaseListsStorage, or set track_unseen and track_unread to False'
             )
         self.feed_markers = self.get_markers_storage()
+        warn_of_shared_markers(self, BaseNotificationFeed.markers_key_format)
 
     def get_markers_storage(self) -> Any:
         """A new markers storage for this user."""
