@@ -7,8 +7,9 @@ They belong to whatever Celery application is current, made before or after this
 **Delivery is at least once.** A message is acknowledged when its task has ended, so work that a worker dies over is
 delivered again, and part of it done twice; every operation of the library may be. (A message whose work kills each
 worker it comes to, by its memory say, comes back for ever; RabbitMQ's quorum queues bound that by a delivery limit.)
-Errors of connections, and time-outs, are retried with growing, random delays; after :attr:`StreamTask.max_retries` of
-them the task fails, with an error in the log. A message that names what it may not is rejected, and never runs.
+Errors of connections, time-outs, and conflicts between writers are retried with growing, random delays, whoever raises
+them: the library, or an application's operation or manager. After :attr:`StreamTask.max_retries` of them the task
+fails, with an error in the log. A message that names what it may not is rejected, and never runs.
 What a broker loses all the same is published again where the manager keeps a :mod:`ledger <stream_framework.ledger>`.
 
 An application's own fan-out task, which its manager's ``get_fanout_task`` gives, takes the same arguments, and its
@@ -33,7 +34,8 @@ from celery.exceptions import Ignore, Reject, Retry
 from kombu.exceptions import OperationalError
 
 from stream_framework import ledger, messages, paths
-from stream_framework.exceptions import MessageError, StorageConnectionError
+from stream_framework.exceptions import MessageError, StorageConnectionError, UpdateConflictError
+from stream_framework.storage.errors import may_succeed_later
 from stream_framework.utils import count_task
 
 logger = logging.getLogger(__name__)
@@ -46,9 +48,11 @@ class StreamTask(Task):
     acks_late = True
     #: Work that a killed worker process had begun is delivered again.
     reject_on_worker_lost = True
-    #: What is worth another try.
+    #: What is worth another try. Where ``StorageConnectionError`` is among it, so are the errors of redis-py and of the
+    #: Cassandra driver that mean the same.
     retry_for: tuple[type[BaseException], ...] = (
         StorageConnectionError,
+        UpdateConflictError,
         ConnectionError,
         TimeoutError,
         OperationalError,
@@ -161,7 +165,9 @@ class StreamTask(Task):
             raise self._again(request, error) from error
         except (Ignore, Reject, Retry):
             raise
-        except Exception:
+        except Exception as error:
+            if issubclass(StorageConnectionError, tuple(self.retry_for)) and may_succeed_later(error):
+                raise self._again(request, error) from error
             # Celery logs it, with the traceback.
             count_task(self.name, 'failed')
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import time
 import uuid
 from collections import Counter
@@ -18,9 +19,10 @@ from kombu.transport.memory import Channel
 
 from stream_framework import messages, settings, tasks
 from stream_framework.activity import Activity
-from stream_framework.exceptions import StorageConnectionError
+from stream_framework.exceptions import StorageConnectionError, StorageError, UpdateConflictError
 from stream_framework.feed_managers.base import FanoutPriority, add_operation
 from stream_framework.metrics.base import Metrics
+from stream_framework.storage.errors import CLIENTS, may_succeed_later
 from stream_framework.verbs import Love
 from tests import managers
 from tests.backends import Memory
@@ -157,13 +159,13 @@ class Flaky:
     """A manager of an application's own whose storage can't be reached for a while."""
 
     failures = 0
-    error: type[Exception] = StorageConnectionError
+    error: Callable[..., Exception] = StorageConnectionError
     runs: list[Any] = []
 
     def fanout(self, user_ids: Any, feed_class: Any, operation: Any, operation_kwargs: Any) -> None:
         type(self).runs.append((user_ids, feed_class, operation, operation_kwargs))
         if len(self.runs) <= self.failures:
-            raise self.error('not now')
+            raise type(self).__dict__['error']('not now')
 
 
 @pytest.fixture
@@ -181,7 +183,36 @@ def flaky(manager: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     }
 
 
-@pytest.mark.parametrize('error', [StorageConnectionError, ConnectionResetError, TimeoutError])
+def client_error(client: str, name: str, *args: Any) -> Any:
+    """An error of a client's own, as an application's code lets it through."""
+
+    def make(text: str) -> Exception:
+        made: Exception = getattr(pytest.importorskip(client), name)(*(args or (text,)))
+        return made
+
+    return pytest.param(make, id=f'{client}.{name}')
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        StorageConnectionError,
+        UpdateConflictError,
+        ConnectionResetError,
+        TimeoutError,
+        client_error('redis', 'ConnectionError'),
+        client_error('redis', 'TimeoutError'),
+        client_error('redis', 'BusyLoadingError'),
+        client_error('redis.exceptions', 'MaxConnectionsError'),
+        client_error('redis.exceptions', 'ClusterDownError', 'CLUSTERDOWN The cluster is down'),
+        client_error('cassandra', 'OperationTimedOut'),
+        client_error('cassandra', 'ReadTimeout'),
+        client_error('cassandra', 'Unavailable'),
+        client_error('cassandra.cluster', 'NoHostAvailable', 'no node is up', {}),
+        client_error('cassandra.connection', 'ConnectionShutdown'),
+        client_error('cassandra.protocol', 'OverloadedErrorMessage', 0x1001, 'busy', {}),
+    ],
+)
 def test_what_is_worth_another_try_is_tried_again(flaky: Any, error: Any) -> None:
     Flaky.failures, Flaky.error = 3, error
     result = tasks.fanout_operation.delay(**flaky)
@@ -194,12 +225,97 @@ def test_what_is_worth_another_try_is_tried_again(flaky: Any, error: Any) -> Non
         assert run[3] == flaky['operation_kwargs']
 
 
-def test_other_errors_fail_at_once(flaky: Any) -> None:
-    Flaky.failures, Flaky.error = 3, ZeroDivisionError
+@pytest.mark.parametrize(
+    'error',
+    [
+        ZeroDivisionError,
+        StorageError,
+        OSError,
+        client_error('redis', 'ResponseError'),
+        client_error('redis', 'DataError'),
+        client_error('cassandra', 'InvalidRequest'),
+        client_error('cassandra', 'Unauthorized'),
+    ],
+)
+def test_other_errors_fail_at_once(flaky: Any, error: Any) -> None:
+    Flaky.failures, Flaky.error = 3, error
     result = tasks.fanout_operation.delay(**flaky)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(error('not now'))):
         result.get(timeout=60)
     assert len(Flaky.runs) == 1
+
+
+@pytest.mark.parametrize('client', ['redis', 'cassandra'])
+def test_errors_of_clients_that_are_not_imported(monkeypatch: pytest.MonkeyPatch, client: str) -> None:
+    """Neither client is needed, or imported, to find out that an error is not one of its own."""
+    for name in [name for name in sys.modules if name.partition('.')[0] == client or name in CLIENTS.values()]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, 'meta_path', [Refusing(client), *sys.meta_path])
+    assert not may_succeed_later(ZeroDivisionError('by 0'))
+    assert client not in sys.modules
+
+
+class Refusing:
+    """Fails for whoever imports a client."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+
+    def find_spec(self, name: str, *args: Any) -> None:
+        if name.partition('.')[0] == self.client:
+            raise AssertionError(f'{name} is imported')
+
+
+def test_an_applications_own_choice_of_what_is_tried_again(flaky: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = pytest.importorskip('redis')
+    monkeypatch.setattr(tasks.fanout_operation, 'retry_for', (ZeroDivisionError,))
+    Flaky.failures, Flaky.error = 1, ZeroDivisionError
+    tasks.fanout_operation.delay(**flaky).get(timeout=60)
+    assert len(Flaky.runs) == 2
+    Flaky.failures, Flaky.error = 3, redis.ConnectionError
+    with pytest.raises(redis.ConnectionError):
+        tasks.fanout_operation.delay(**flaky).get(timeout=60)
+    assert len(Flaky.runs) == 3
+
+
+def own_add(feed: Any, activities: Any, batch_interface: Any = None) -> None:
+    """An operation of an application's own."""
+    if OWN_ERRORS:
+        raise OWN_ERRORS.pop()
+    feed.add_many(activities, batch_interface=batch_interface)
+
+
+OWN_ERRORS: list[Exception] = []
+
+
+@pytest.mark.parametrize('where', ['operation', 'get_feeds', 'get_user_follower_ids'])
+def test_whoever_raises_them(manager: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    redis = pytest.importorskip('redis')
+    for task in (tasks.fanout_operation_hi_priority, tasks.follow_many, tasks.publish_fanout):
+        monkeypatch.setattr(task, 'retry_backoff', 0.01)
+    errors = [redis.ConnectionError('gone'), UpdateConflictError('others were faster'), redis.TimeoutError('slow')]
+    monkeypatch.setattr(f'{__name__}.OWN_ERRORS', errors if where == 'operation' else [])
+    if where != 'operation':
+        found = getattr(type(manager), where)
+
+        def fails(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if errors:
+                raise errors.pop()
+            return found(self, *args, **kwargs)
+
+        monkeypatch.setattr(type(manager), where, fails)
+    [activity] = acts(1, actor=USERS[0])
+    feed = manager.feed_classes['normal'](USERS[1])
+    if where == 'operation':
+        tasks.fanout_operation_hi_priority.delay(manager, type(feed), [USERS[1]], own_add, {'activities': [activity]})
+    elif where == 'get_feeds':
+        manager.get_user_feed(USERS[0]).add(activity)
+        manager.follow_user(USERS[1], USERS[0])
+    else:
+        manager.publish_in_worker = True
+        manager.add_user_activity(USERS[0], activity)
+    wait_for(lambda: feed.count() == 1)
+    assert not errors
 
 
 def test_tries_are_bounded(flaky: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from stream_framework.activity import Activity
 from stream_framework.exceptions import DuplicateActivityException, SerializationException, StreamFrameworkError
 from stream_framework.feeds.memory import Feed
 from stream_framework.serializers.activity_serializer import ActivitySerializer
+from stream_framework.storage.base import call_all
 from stream_framework.utils import (
     LRUCache,
     chunks,
@@ -322,3 +323,25 @@ class TestExceptions:
             with pytest.raises((TypeError, ValueError)):
                 feed.remove(wrong)
         feed.remove(uuid.UUID(int=5))
+
+
+def test_all_failures_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Of 100 feeds that could not be finished, not only one is told."""
+    done = []
+
+    def call(number: int) -> Callable[[], None]:
+        def run() -> None:
+            done.append(number)
+            if number % 2:
+                raise LookupError(f'feed {number}')
+
+        return run
+
+    with pytest.raises(LookupError, match='feed 1'):
+        call_all(map(call, range(6)))
+    assert done == list(range(6))
+    assert all(f'LookupError: feed {number}' in caplog.text for number in (1, 3, 5))
+    caplog.clear()
+    with pytest.raises(LookupError, match='feed 7'):
+        call_all([call(6), call(7)])
+    assert not caplog.records, 'the only one is raised, and need not be in the log as well'

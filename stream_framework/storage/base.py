@@ -13,6 +13,7 @@ Three values travel between them:
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from stream_framework.serializers.dummy import DummySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.utils import MetricsOfSettings
+
+logger = logging.getLogger(__name__)
 
 Pairs = list[tuple[Any, Any]]
 
@@ -900,16 +903,19 @@ def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:
 def call_all(calls: Iterable[Callable[[], Any]]) -> None:
     """Call each: what is to be done for one feed does not depend on what the hook of another one raises.
 
-    :raises Exception: the first that was raised, when all are done
+    :raises Exception: the first that was raised, when all are done; where there are more, all are in the log
     """
-    failure: Exception | None = None
+    failures: list[Exception] = []
     for call in calls:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - raised below
-            failure = failure or error
-    if failure is not None:
-        raise failure
+            failures.append(error)
+    if len(failures) > 1:
+        for number, failure in enumerate(failures, 1):
+            logger.error('failure %d of %d, of which the first is raised', number, len(failures), exc_info=failure)
+    if failures:
+        raise failures[0]
 
 
 def iter_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

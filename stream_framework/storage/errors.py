@@ -6,6 +6,8 @@ An application that catches the driver's errors goes on doing so, and one that d
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,12 @@ class Advice(NamedTuple):
 
 
 OTHERWISE = Advice((), (), "see the server's own words")
+
+#: Client -> the module that knows its errors, by ``may_succeed_later(error)``.
+CLIENTS = {
+    'redis': 'stream_framework.storage.redis.errors',
+    'cassandra': 'stream_framework.storage.cassandra.errors',
+}
 
 # An error travels between processes by what its class is made of.
 _classes: dict[tuple[Any, ...], Any] = {}
@@ -58,6 +66,22 @@ def error_class(backend: str, module: str, driver_class: type, unreachable: bool
         }
         made = _classes.setdefault(made_of, type(f'{backend}{driver_class.__name__}', (base, driver_class), body))
     return made
+
+
+def may_succeed_later(error: BaseException) -> bool:
+    """Return whether an error is one of a client's own that running the same work again may not meet.
+
+    Those that the library raises are a :class:`~stream_framework.exceptions.StorageConnectionError` then; this is for
+    those that an application's own code lets through. A client that nobody has imported is not imported for it.
+
+    >>> may_succeed_later(ValueError('wrong in any case'))
+    False
+    """
+    return any(
+        importlib.import_module(module).may_succeed_later(error)
+        for client, module in CLIENTS.items()
+        if client in sys.modules
+    )
 
 
 def plain_attributes(error: BaseException) -> dict[str, Any]:

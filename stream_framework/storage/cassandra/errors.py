@@ -148,6 +148,12 @@ def translate(error: BaseException, key: Any = None) -> StorageError:
     return made
 
 
+def may_succeed_later(error: BaseException) -> bool:
+    """Return whether it is one of the driver's errors for servers that can't be reached, or don't answer in time."""
+    is_driver_error = isinstance(error, FAILURES) and not isinstance(error, OSError)
+    return is_driver_error and _advice(error, _words(error)).unreachable
+
+
 def refused(words: str, key: Any = None) -> StorageError:
     """Our error for what the server would refuse, found out before asking it."""
     return translate(cassandra.InvalidRequest(words), key)

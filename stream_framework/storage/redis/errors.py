@@ -192,6 +192,12 @@ def translate(error: BaseException, server: Any = 'default', key: Any = None) ->
     return made
 
 
+def may_succeed_later(error: BaseException) -> bool:
+    """Return whether it is one of redis-py's errors for a server that can't be reached, or doesn't answer in time."""
+    is_driver_error = isinstance(error, _FAILURES) and not isinstance(error, OSError)
+    return is_driver_error and _advice(error, _words(error)).unreachable
+
+
 def error_reply(text: str, server: Any = 'default', key: Any = None) -> StorageError:
     """Our error for one that a script returned as text: ``'WRONGTYPE Operation against a key ...'``."""
     code = text.split(' ', 1)[0]
