@@ -29,6 +29,11 @@ STREAM_METRIC_CLASS: str = 'stream_framework.metrics.base.Metrics'
 #: The keywords that this class is made with.
 STREAM_METRICS_OPTIONS: dict[str, Any] = {}
 
+#: What the names begin with under which the library keeps what was published last, and the ledger: on Redis
+#: ``stream:published:...`` and ``stream:ledger:...``. Change it where nothing is under way: what is kept under the old
+#: names isn't found any more.
+STREAM_KEY_PREFIX: str = 'stream'
+
 #: Where verbs are registered: ``'in-memory'``, or the import path of a class of dicts.
 STREAM_VERB_STORAGE: str = 'in-memory'
 

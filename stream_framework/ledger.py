@@ -52,6 +52,7 @@ from celery.utils import gen_unique_id
 from stream_framework.exceptions import ConfigurationError, MessageError
 from stream_framework.messages import Encoded
 from stream_framework.utils import count_task
+from stream_framework.utils.keys import own_key
 
 logger = logging.getLogger(__name__)
 
@@ -338,13 +339,14 @@ def _task(entry: Entry) -> Any:
 
 
 # The first minute that may have open entries is remembered as a mark, so that not a week of them is read each time.
-_FIRST = 'stream:ledger:first'
+def _first_name() -> str:
+    return own_key('ledger', 'first')
 
 
 def _first(storage: Any, now: float) -> int:
     first = int((now - KEPT_FOR) // 60)
     if storage.supports_marks:
-        [mark] = storage.get_marks([_FIRST])
+        [mark] = storage.get_marks([_first_name()])
         if mark is not None and mark.isdecimal():
             first = max(first, int(mark))
     return first
@@ -352,4 +354,4 @@ def _first(storage: Any, now: float) -> int:
 
 def _advance(storage: Any, now: float, minute: int) -> None:
     if storage.supports_marks:
-        storage.set_marks([_FIRST], str(min(minute, int((now - _MARGIN) // 60))), KEPT_FOR)
+        storage.set_marks([_first_name()], str(min(minute, int((now - _MARGIN) // 60))), KEPT_FOR)

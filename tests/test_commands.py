@@ -157,6 +157,8 @@ class TestValues:
             ({'STREAM_METRIC_CLASS': 3}, 'is an int'),
             ({'STREAM_METRICS_OPTIONS': ['host']}, 'is a list'),
             ({'STREAM_METRICS_OPTIONS': {1: 2}}, 'has the key 1'),
+            ({'STREAM_KEY_PREFIX': ''}, "is '': give a str"),
+            ({'STREAM_KEY_PREFIX': 5}, 'is 5: give a str'),
             ({'STREAM_VERB_STORAGE': 'memory'}, 'names nothing that can be imported'),
             ({'STREAM_VERB_STORAGE': 'fractions.Fraction'}, 'has no __getitem__'),
             ({'STREAM_TASK_MODULES': 'myapp'}, 'is a str'),

@@ -31,6 +31,7 @@ DEFAULTS = {
     'STREAM_CASSANDRA_WRITE_RETRY_ATTEMPTS': 1,
     'STREAM_METRIC_CLASS': 'stream_framework.metrics.base.Metrics',
     'STREAM_METRICS_OPTIONS': {},
+    'STREAM_KEY_PREFIX': 'stream',
     'STREAM_VERB_STORAGE': 'in-memory',
     'STREAM_TASK_MODULES': None,
 }

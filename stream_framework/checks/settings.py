@@ -11,6 +11,7 @@ from stream_framework import default_settings, settings
 from stream_framework.checks.findings import Finding, redacted
 from stream_framework.exceptions import ConfigurationError, MissingDependencyError
 from stream_framework.utils import get_class_from_string
+from stream_framework.utils.keys import own_key
 
 #: The numbers of the findings, which stay the same.
 MISSPELT, MALFORMED, NOT_INSTALLED, NOT_OURS, UNUSUAL = 'E001', 'E002', 'W001', 'W002', 'W003'
@@ -193,6 +194,10 @@ def _verb_storage(value: Any) -> None:
         raise _Malformed(f'{value} has no {", ".join(missing)}', 'name a class of dicts, id -> verb')
 
 
+def _key_prefix(value: Any) -> None:
+    own_key()
+
+
 def _task_modules(value: Any) -> None:
     if value is None:
         return
@@ -213,6 +218,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     'CASSANDRA_DRIVER_KWARGS': _driver_kwargs,
     'STREAM_METRIC_CLASS': _metric_class,
     'STREAM_METRICS_OPTIONS': _metrics_options,
+    'STREAM_KEY_PREFIX': _key_prefix,
     'STREAM_VERB_STORAGE': _verb_storage,
     'STREAM_TASK_MODULES': _task_modules,
 }

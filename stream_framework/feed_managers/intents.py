@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from stream_framework.exceptions import UpdateConflictError
 from stream_framework.feeds.base import BaseFeed
 from stream_framework.storage.base import BaseActivityStorage, keeps_promise
+from stream_framework.utils.keys import own_key
 
 Thing = TypeVar('Thing', bound=Hashable)
 
@@ -133,10 +134,14 @@ class Intents:
             self.set(names, ADDED, existing=True)
 
 
-@functools.lru_cache(maxsize=256)
 def _prefix(manager_class: type) -> str:
+    return own_key('published', _digest(manager_class))
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(manager_class: type) -> str:
     name = f'{manager_class.__module__}.{manager_class.__qualname__}'
-    return 'stream:published:' + hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
 
 
 def _plain(user_id: Any) -> Any:

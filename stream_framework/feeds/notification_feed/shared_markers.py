@@ -11,7 +11,7 @@ _classes: dict[Any, WeakSet[Any]] = {}
 
 
 def warn_of_shared_markers(feed: Any, default: str) -> None:
-    """Warn once of each class whose markers are another class's, too, because both left ``markers_key_format`` as it is.
+    """Warn once of each class that shares its markers with another, because both left ``markers_key_format`` alone.
 
     Marking one feed of a user then marks the other, and each badge counts both.
 

@@ -12,6 +12,7 @@ from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.structures.hash import ShardedHashCache
+from stream_framework.utils.keys import own_key
 
 #: How many fields one command sets or gets.
 FIELDS_AT_A_TIME = 1000
@@ -181,7 +182,7 @@ class RedisActivityStorage(BaseActivityStorage):
                     yield minute, entry_id, text
 
     def _ledger_key(self, minute: int) -> str:
-        return f'stream:ledger:{minute}'
+        return own_key('ledger', minute)
 
     def flush(self) -> None:
         """Delete the ten hashes. Marks, and a ledger, expire by themselves."""
