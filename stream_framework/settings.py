@@ -28,7 +28,7 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from stream_framework import default_settings
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 NAMES = tuple(name for name in vars(default_settings) if name.isupper())
 
 _configured: dict[str, Any] = {}
+_listeners: list[Callable[[], None]] = []
 _missing = object()
 
 
@@ -53,6 +54,17 @@ def configure(**values: Any) -> None:
     for name in values:
         _check_name(name)
     _configured.update(values)
+    _tell_listeners()
+
+
+def on_change(listener: Callable[[], None]) -> None:
+    """Call a function after each :func:`configure`, assignment and ``del``."""
+    _listeners.append(listener)
+
+
+def _tell_listeners() -> None:
+    for listener in _listeners:
+        listener()
 
 
 def _check_name(name: str) -> None:
@@ -174,6 +186,7 @@ class _Settings(types.ModuleType):
         """Forget what was set: what Django, the environment or the default says holds again."""
         if name in NAMES:
             _configured.pop(name, None)
+            _tell_listeners()
         else:
             super().__delattr__(name)
 

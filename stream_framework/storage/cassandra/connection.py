@@ -8,7 +8,6 @@ fails within the connect time-out.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from typing import Any
 
@@ -18,8 +17,8 @@ from stream_framework.storage.cassandra import config
 from stream_framework.storage.cassandra.config import cassandra
 from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate
 
-#: What the connection is called in cqlengine's registry; it is the default one there as well, as in 1.4.0.
-NAME = 'stream_framework'
+if cassandra is not None:
+    from stream_framework.storage.cassandra import driver, mapper
 
 
 class _Open:
@@ -41,17 +40,16 @@ _of_parents: list[Any] = []
 
 
 def setup_connection() -> Any:
-    """Connect, unless that is done already, and make the connection the default one of cqlengine.
+    """Connect, unless that is done already.
 
-    The first use of a feed does the same. Models of cqlengine need it, and ``cassandra.cqlengine.management``.
+    Nothing needs it: the first use of a feed does the same, and so does the first call of cqlengine, with which the
+    connection is registered (:mod:`stream_framework.storage.cassandra.mapper`).
 
     :returns: the driver's ``Session``
     :raises MissingDependencyError: if cassandra-driver isn't installed
     :raises StorageConnectionError: if no node answers
     """
-    session = get_session()
-    _use_keyspace()
-    return session
+    return get_session()
 
 
 def get_session() -> Any:
@@ -101,7 +99,7 @@ def reset() -> None:
     global _open
     with _lock:
         closing, _open = _open, None
-        _unregister()
+        _let_go()
     if closing is not None:
         closing.session.cluster.shutdown()
 
@@ -113,7 +111,7 @@ def forget(session: Any) -> None:
         if _open is None or _open.session is not session:
             return
         _open = None
-        _unregister()
+        _let_go()
     session.cluster.shutdown()
 
 
@@ -139,7 +137,7 @@ def _renew() -> _Open:
                 raise type(_failure)(*_failure.args) from _failure.__cause__
             closing, _open = _open, None
             if closing is not None:
-                _unregister()
+                _let_go()
             try:
                 made = _Open(made_from, _connect())
                 _failure = None
@@ -148,7 +146,7 @@ def _renew() -> _Open:
                 raise
             finally:
                 _attempts += 1
-            _register(made.session)
+            mapper.use(made.session)
             _open = made
             return made
     finally:
@@ -161,7 +159,7 @@ def _connect() -> Any:
     from cassandra.cluster import Cluster
 
     options = config.cluster_options()
-    _leave_loop_of_parent(options.get('connection_class', Cluster.connection_class))
+    _of_parents.extend(driver.leave_loop_of_parent(options.get('connection_class', Cluster.connection_class)))
     cluster = None
     try:
         cluster = _make(Cluster, options)
@@ -170,24 +168,6 @@ def _connect() -> Any:
         if cluster is not None:
             cluster.shutdown()
         raise translate(error) from error
-
-
-def _leave_loop_of_parent(connection_class: Any) -> None:
-    """In a fork, have the driver start an event loop of its own without closing the parent's connections first.
-
-    Closing takes the locks of the connections, and one that a thread of the parent held when it was forked stays taken
-    for ever. The loop that is left has no thread in this process, so it reads and writes nothing.
-    """
-    for base in connection_class.__mro__:
-        reactor: Any = sys.modules.get(base.__module__)
-        loop = getattr(reactor, '_global_loop', None)
-        if loop is not None and loop._pid != os.getpid():
-            _of_parents.append(loop)
-            reactor._global_loop = None
-            if hasattr(reactor, '_dispatcher_map'):
-                # Asyncore's connections are found here by whichever loop runs.
-                _of_parents.append(reactor._dispatcher_map)
-                reactor._dispatcher_map = {}
 
 
 def _make(cluster_class: Any, options: dict[str, Any]) -> Any:
@@ -200,32 +180,10 @@ def _make(cluster_class: Any, options: dict[str, Any]) -> Any:
         ) from error
 
 
-def _register(session: Any) -> None:
-    """Let models of cqlengine use the session, too."""
-    from cassandra.cqlengine import connection as cqlengine
-
-    _unregister()
-    # Rows come as dicts from here on: cqlengine sees to that.
-    cqlengine.register_connection(NAME, session=session, default=True)
-    _use_keyspace()
-
-
-def _use_keyspace() -> None:
-    from cassandra.cqlengine import models
-
-    models.DEFAULT_KEYSPACE = settings.STREAM_DEFAULT_KEYSPACE
-
-
-def _unregister() -> None:
-    # cqlengine's own way of taking a connection out would shut the cluster down, with the lock held, or in a fork.
-    if cassandra is None:
-        return
-    from cassandra.cqlengine import connection as cqlengine
-
-    registered = cqlengine._connections.pop(NAME, None)
-    if registered is not None and cqlengine._connections.get(cqlengine.DEFAULT_CONNECTION) is registered:
-        del cqlengine._connections[cqlengine.DEFAULT_CONNECTION]
-        cqlengine.cluster = cqlengine.session = None
+def _let_go() -> None:
+    # Without the driver there is nothing to let go of.
+    if cassandra is not None:
+        mapper.let_go()
 
 
 def _forget_after_fork() -> None:
@@ -234,13 +192,14 @@ def _forget_after_fork() -> None:
     _lock = threading.Lock()
     _failure = None
     if _open is not None:
-        from cassandra.cluster import _discard_cluster_shutdown
-
         _of_parents.append(_open)
-        _discard_cluster_shutdown(_open.session.cluster)
+        driver.forget_at_exit(_open.session.cluster)
         _open = None
-        _unregister()
+        _let_go()
 
 
 if hasattr(os, 'register_at_fork'):
     os.register_at_fork(after_in_child=_forget_after_fork)
+
+if cassandra is not None:
+    mapper.register(get_session)

@@ -1,4 +1,14 @@
-"""What is used of cassandra-driver, beyond connecting: importing this says what to install where it isn't there."""
+"""What is used of cassandra-driver, beyond connecting: importing this says what to install where it isn't there.
+
+Parts of the driver that are private are used here only, each in a function that says why there is no public way.
+``tests/cassandra/test_driver.py`` looks for each of them in the release that is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
 
 from stream_framework.storage.cassandra import config
 
@@ -11,10 +21,14 @@ from cassandra import (  # noqa: E402
     ReadTimeout,
     WriteFailure,
     WriteTimeout,
+    cluster,
 )
-from cassandra.cqlengine import ValidationError, columns  # noqa: E402
+from cassandra.cqlengine import CQLEngineException, ValidationError, columns, connection, models  # noqa: E402
+from cassandra.cqlengine.connection import DEFAULT_CONNECTION  # noqa: E402
+from cassandra.cqlengine.connection import Connection as MapperConnection  # noqa: E402
 from cassandra.cqlengine.models import Model  # noqa: E402
 from cassandra.cqltypes import IntegerType  # noqa: E402
+from cassandra.protocol import SyntaxException  # noqa: E402
 from cassandra.query import (  # noqa: E402
     BatchStatement,
     BatchType,
@@ -23,18 +37,90 @@ from cassandra.query import (  # noqa: E402
 )
 
 __all__ = [
+    'DEFAULT_CONNECTION',
     'BatchStatement',
     'BatchType',
     'BoundStatement',
+    'CQLEngineException',
     'ConsistencyLevel',
     'IntegerType',
     'InvalidRequest',
+    'MapperConnection',
     'Model',
     'OperationTimedOut',
     'ReadTimeout',
     'SimpleStatement',
+    'SyntaxException',
     'ValidationError',
     'WriteFailure',
     'WriteTimeout',
+    'add_serialized',
     'columns',
+    'default_keyspace',
+    'forget_at_exit',
+    'leave_loop_of_parent',
+    'registered_connections',
+    'set_default_keyspace',
+    'show_default_session',
 ]
+
+
+def add_serialized(batch: BatchStatement, query_id: bytes, values: list[Any]) -> None:
+    """Add a prepared statement, by its id and its serialized values, to a batch.
+
+    ``batch.add`` ends in this. It needs a statement made first, and asks each for the key to route the batch by: that
+    takes longer than all the rest of a fan-out's chunk.
+    """
+    batch._add_statement_and_params(True, query_id, values)
+
+
+def forget_at_exit(of_parent: Any) -> None:
+    """In a fork, don't shut down the parent's cluster when this process ends: its locks may be taken for ever."""
+    cluster._discard_cluster_shutdown(of_parent)
+
+
+def leave_loop_of_parent(connection_class: Any) -> list[Any]:
+    """In a fork, have the driver start an event loop of its own without closing the parent's connections first.
+
+    Closing takes the locks of the connections, and one that a thread of the parent held when it was forked stays taken
+    for ever. The loop that is left has no thread in this process, so it reads and writes nothing.
+
+    :returns: what the caller must keep, since the driver closes what is collected
+    """
+    left = []
+    for base in connection_class.__mro__:
+        reactor: Any = sys.modules.get(base.__module__)
+        loop = getattr(reactor, '_global_loop', None)
+        if loop is not None and loop._pid != os.getpid():
+            left.append(loop)
+            reactor._global_loop = None
+            if hasattr(reactor, '_dispatcher_map'):
+                # Asyncore's connections are found here by whichever loop runs.
+                left.append(reactor._dispatcher_map)
+                reactor._dispatcher_map = {}
+    return left
+
+
+def registered_connections() -> dict[Any, Any]:
+    """Return cqlengine's registry: name -> connection.
+
+    ``get_connection`` would connect, and ``register_connection`` makes a connection that has a cluster of its own.
+    """
+    registered: dict[Any, Any] = connection._connections
+    return registered
+
+
+def show_default_session(default_cluster: Any, session: Any) -> None:
+    """Set the two globals in which cqlengine shows the default connection's cluster and session."""
+    connection.cluster, connection.session = default_cluster, session
+
+
+def default_keyspace() -> str | None:
+    """Return the keyspace of models that name none."""
+    keyspace: str | None = models.DEFAULT_KEYSPACE
+    return keyspace
+
+
+def set_default_keyspace(keyspace: str) -> None:
+    """Set the keyspace of models that name none."""
+    models.DEFAULT_KEYSPACE = keyspace

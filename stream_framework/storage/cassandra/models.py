@@ -10,10 +10,12 @@ Importing this needs cassandra-driver, but no server.
 
 from __future__ import annotations
 
-from stream_framework.storage.cassandra.driver import Model, columns
+from stream_framework.storage.cassandra import connection as connection  # registers it with cqlengine
+from stream_framework.storage.cassandra.driver import columns
+from stream_framework.storage.cassandra.mapper import FeedModel
 
 
-class BaseActivity(Model):
+class BaseActivity(FeedModel):
     """What every table has: a partition for each feed, in it a row for each entry, the newest first."""
 
     __abstract__ = True

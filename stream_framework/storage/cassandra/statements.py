@@ -17,6 +17,7 @@ from stream_framework.storage.cassandra.driver import (
     ReadTimeout,
     WriteFailure,
     WriteTimeout,
+    add_serialized,
 )
 from stream_framework.storage.cassandra.errors import (
     FAILURES,
@@ -221,10 +222,8 @@ def _batch(statements: list[SizedStatement]) -> Any:
     if len(statements) == 1:
         return first
     batch = unlogged([first])
-    # What add() ends in: the statements need not be made first, nor each be asked for the key to route the batch by.
-    add = batch._add_statement_and_params
     for prepared, values, _ in statements[1:]:
-        add(True, prepared.query_id, values)
+        add_serialized(batch, prepared.query_id, values)
     return batch
 
 

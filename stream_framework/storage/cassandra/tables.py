@@ -26,6 +26,7 @@ from stream_framework.serializers.utils import short
 from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.driver import ValidationError, columns
 from stream_framework.storage.cassandra.errors import SYNC, refused, translated
+from stream_framework.storage.cassandra.mapper import NAME, FeedModel
 from stream_framework.storage.cassandra.statements import bound
 
 logger = logging.getLogger(__name__)
@@ -308,6 +309,11 @@ def _ask_for(cluster: Any, keyspace: str, name: str) -> Any:
 
 @functools.cache
 def get_model(base_model: Any, column_family_name: str) -> Any:
-    """A model of its own for one table: the base model with the table's name. Made once."""
+    """Return a model of one table: the base model with the table's name. Made once."""
     camel_case = ''.join(part.capitalize() for part in column_family_name.split('_'))
-    return type(f'{camel_case}FeedModel', (base_model,), {'__table_name__': column_family_name})
+    # A model that an application wrote from scratch goes to the connection and the keyspace of feeds as well.
+    bases = (base_model,) if issubclass(base_model, FeedModel) else (FeedModel, base_model)
+    connection_name = base_model.__connection__ or NAME
+    return type(
+        f'{camel_case}FeedModel', bases, {'__table_name__': column_family_name, '__connection__': connection_name}
+    )
