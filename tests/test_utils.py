@@ -7,6 +7,8 @@ import datetime
 import itertools
 import logging
 import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -246,6 +248,15 @@ class TestVerbs:
             serializer.loads(text)
         verbs.register(Pin)
         assert serializer.loads(text).verb is Pin
+
+    def test_reading_stored_data_registers_the_stock_verbs(self) -> None:
+        script = (
+            'from stream_framework.activity import Activity\n'
+            'from stream_framework.serializers.activity_serializer import ActivitySerializer\n'
+            "print(ActivitySerializer(Activity).loads('1,3,2,0,1373266755.000000,'))"
+        )
+        done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=60)
+        assert (done.stdout.strip(), done.returncode) == ('Activity(loved) 1 2', 0), done.stderr
 
     def test_a_storage_of_ones_own(self, clean: None) -> None:
         settings.configure(STREAM_VERB_STORAGE=f'{__name__}.Plain')

@@ -23,6 +23,12 @@ HIGH, LOW = FanoutPriority.HIGH, FanoutPriority.LOW
 _users = itertools.count(1)
 
 
+def trim_operation(feed: Any, batch_interface: Any) -> None:
+    """An operation of an application that takes nothing but what every operation gets."""
+    assert batch_interface is not None
+    feed.trim(1)
+
+
 class Recorder:
     """Stands in for a task; runs nothing."""
 
@@ -147,6 +153,45 @@ class ManagerContract:
             assert members(feeds['notification'][:]) == [('3-501-2013-07-08', ids([activity]), 0)]
             assert feeds['notification'].count_unseen() == 1
         assert all(feed[:] == [] for feed in manager.get_feeds(author).values())
+
+    def test_activities_are_stored_before_they_are_published(self, manager_class: Any, users: list[int]) -> None:
+        """First in the activity storage, then in the user feed, then for the followers; also when taken back."""
+        done: list[str] = []
+
+        class UserFeed(manager_class.user_feed_class):  # type: ignore[misc]
+            @classmethod
+            def insert_activities(cls, *args: Any, **kwargs: Any) -> None:
+                done.append('stored')
+                super().insert_activities(*args, **kwargs)
+
+            def add_many(self, *args: Any, **kwargs: Any) -> Any:
+                done.append('added')
+                return super().add_many(*args, **kwargs)
+
+            def remove_many(self, *args: Any, **kwargs: Any) -> Any:
+                done.append('removed')
+                return super().remove_many(*args, **kwargs)
+
+        class Publishing(manager_class):  # type: ignore[misc]
+            user_feed_class = UserFeed
+
+            def create_fanout_tasks(self, *args: Any, **kwargs: Any) -> Any:
+                done.append('published')
+                return []
+
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:2], LOW: users[2:3]}
+        manager = Publishing()
+        activity = act(1, actor=users[0])
+        published = len(manager.feed_classes) * 2
+        manager.add_user_activity(users[0], activity)
+        assert list(dict.fromkeys(done)) == ['stored', 'added', 'published']
+        assert done.count('published') == published
+        done.clear()
+        manager.remove_user_activity(users[0], activity)
+        assert done == ['removed', *['published'] * published]
+        done.clear()
+        manager.batch_import(users[0], [activity])
+        assert list(dict.fromkeys(done)) == ['stored', 'added', 'published']
 
     def test_a_user_feed_that_overrides_the_methods_for_one(self, manager_class: Any, users: list[int]) -> None:
         called = []
@@ -424,6 +469,15 @@ class ManagerContract:
             assert call['operation'] is add_operation
             assert call['operation_kwargs']['activities'] == [act(1)]
             assert call['operation_kwargs']['trim'] is True
+
+    def test_create_fanout_tasks_without_arguments(self, manager: Any, users: list[int]) -> None:
+        feed_class = manager.feed_classes['normal']
+        for feed in self.feeds(manager, users):
+            feed.add_many(acts(3))
+        results = manager.create_fanout_tasks(users, feed_class, trim_operation)
+        assert len(results) == 1
+        assert [feed.count() for feed in self.feeds(manager, users)] == [1] * 20
+        assert len(manager.create_fanout_tasks(users, feed_class, trim_operation, None, LOW)) == 1
 
     def test_create_fanout_tasks_of_nobody(self, manager: Any) -> None:
         assert list(manager.create_fanout_tasks([], manager.feed_classes['normal'], add_operation, {})) == []

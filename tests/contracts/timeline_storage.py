@@ -115,6 +115,20 @@ class TimelineStorageContract:
         storage.trim(key, length)
         assert self.all(storage, key) == ten
 
+    @pytest.mark.parametrize('args', [(), (None,), (0,)])
+    def test_trim_without_a_length(self, backend: Any, key: str, args: Any) -> None:
+        feed = backend.flat()
+        storage = feed.timeline_storage_class(**feed.get_timeline_storage_options(), max_length=4)
+        storage.add_many(key, acts(10))
+        storage.trim(key, *args)
+        assert self.all(storage, key) == ids(acts(10))[:5:-1]
+
+    def test_trim_in_a_batch(self, storage: Any, key: str, ten: list[int]) -> None:
+        with storage.get_batch_interface() as batch:
+            storage.trim(key, 3, batch_interface=batch)
+            assert storage.count(key) == 10
+        assert self.all(storage, key) == ten[:3]
+
     def test_trim_empty(self, storage: Any, key: str) -> None:
         storage.trim(key, 3)
         assert self.all(storage, key) == []
