@@ -18,6 +18,8 @@ NAMES: dict[str, str] = {
     'stream_framework.activity': 'MAX_AGGREGATED_ACTIVITIES_LENGTH BaseActivity Activity DehydratedActivity '
     'AggregatedActivity NotificationActivity ActorSafeIdMixin',
     'stream_framework.activity_streams': 'as2_activity as2_iri',
+    'stream_framework.contrib.django': 'LEFT_OUT enrich',
+    'stream_framework.contrib.django.enriching': 'LEFT_OUT enrich',
     'stream_framework.verbs': 'VERB_DICT Verb get_verb_by_id register get_verb_storage Follow Comment Love Add',
     'stream_framework.verbs.base': 'VERB_DICT Verb get_verb_by_id register get_verb_storage Follow Comment Love Add',
     'stream_framework.exceptions': 'SerializationException DuplicateActivityException ActivityNotFound '

@@ -13,6 +13,7 @@ def configure_django() -> None:
     if not settings.configured:
         settings.configure(
             ALLOWED_HOSTS=['*'],
+            DATABASES={'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}},
             INSTALLED_APPS=['rest_framework'] if importlib.util.find_spec('rest_framework') else [],
             # There are no accounts: django.contrib.auth is not installed.
             REST_FRAMEWORK={'UNAUTHENTICATED_USER': None},

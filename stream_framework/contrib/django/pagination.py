@@ -23,11 +23,12 @@ Ids are longer than JavaScript's numbers: cursors are str, and stay str in JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from stream_framework import ids
+from stream_framework.contrib.django.enriching import enrich as enrich_page
 from stream_framework.exceptions import ConfigurationError, InvalidIdError, MissingDependencyError, StreamFrameworkError
 
 try:
@@ -37,6 +38,10 @@ except ImportError as error:
     raise MissingDependencyError(
         "stream_framework.contrib.django needs Django, which isn't installed: pip install django"
     ) from error
+
+#: How pages are enriched: the keywords of :func:`stream_framework.contrib.django.enrich`, or a function that takes the
+#: list of what is on a page, and returns what is to be shown.
+Enrich = Mapping[str, Any] | Callable[[list[Any]], list[Any]]
 
 #: What the cursor of a previous page begins with.
 BACKWARDS = 'prev-'
@@ -121,6 +126,9 @@ class FeedPaginator:
     :param max_per_page: how many a request may ask for by ``size_param``
     :param cursor_param: the name of the cursor in the query
     :param size_param: the name of the page size in the query; ``None``: requests can't choose it
+    :param enrich: what :func:`~stream_framework.contrib.django.enrich` is told, ``{'actor': User}``, or a function that
+        takes the list of what is on a page and returns what is to be shown. A page from which something is left out is
+        shorter; its cursors stay as they are, so nothing is skipped or repeated
     :raises ConfigurationError: for a feed that can't filter and order, or sizes that can't be
 
     >>> from stream_framework.activity import Activity
@@ -151,6 +159,7 @@ class FeedPaginator:
         max_per_page: int = 100,
         cursor_param: str = 'cursor',
         size_param: str | None = None,
+        enrich: Enrich | None = None,
     ) -> None:
         if not (feed.filtering_supported and feed.ordering_supported):
             raise ConfigurationError(
@@ -166,6 +175,7 @@ class FeedPaginator:
         self.max_per_page = max_per_page
         self.cursor_param = cursor_param
         self.size_param = size_param
+        self.enrich = enrich
         self._ascending = bool(feed.timeline_storage.ascends(feed._ordering_args))
 
     def page(self, cursor: Any = None, per_page: int | None = None) -> FeedPage:
@@ -216,6 +226,14 @@ class FeedPaginator:
         return int(text)
 
     def _page(self, cursor: Any, per_page: int | None, url: str | None) -> FeedPage:
+        page = self._cut(cursor, per_page, url)
+        if isinstance(self.enrich, Mapping):
+            return enrich_page(page, **self.enrich)
+        if self.enrich is not None:
+            page.object_list = list(self.enrich(page.object_list))
+        return page
+
+    def _cut(self, cursor: Any, per_page: int | None, url: str | None) -> FeedPage:
         size = self.per_page if per_page is None else min(per_page, self.max_per_page)
         if size < 1:
             raise ConfigurationError(f'per_page is {per_page}: a page has at least one item')

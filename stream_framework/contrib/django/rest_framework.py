@@ -3,34 +3,36 @@
 What a cursor is, and how it behaves while the feed changes, says :mod:`stream_framework.contrib.django.pagination`.
 A view's ``get_queryset`` returns the feed::
 
-    class ActivitySerializer(serializers.Serializer):
-        id = serializers.CharField(source='serialization_id')  # as text: JavaScript's numbers are too short
-        actor = serializers.IntegerField(source='actor_id')
-        verb = serializers.CharField(source='verb.past_tense')
-        object = serializers.IntegerField(source='object_id')
-        time = serializers.DateTimeField()
+    class PinActivitySerializer(ActivitySerializer):
+        actor = UserSerializer()
+        object = PinSerializer()
+        enrich = {'actor': User, 'object': {Pin: Pin.objects.select_related('board')}}
 
 
     class FeedView(generics.ListAPIView):
-        serializer_class = ActivitySerializer
+        serializer_class = PinActivitySerializer
         pagination_class = FeedPagination
 
         def get_queryset(self):
             return manager.get_feeds(self.request.user.id)['normal']
 
+Users and pins are looked up by one query each for a page, see :func:`stream_framework.contrib.django.enrich`.
 The response is ``{"next": URL or null, "previous": URL or null, "results": [...]}``.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from stream_framework.contrib.django.pagination import FeedPage, FeedPaginator, InvalidCursor
+from stream_framework.contrib.django.enriching import enrich
+from stream_framework.contrib.django.pagination import Enrich, FeedPage, FeedPaginator, InvalidCursor
 from stream_framework.exceptions import MissingDependencyError
 
 try:
     from django.template import loader
+    from rest_framework import serializers
     from rest_framework.exceptions import NotFound
     from rest_framework.pagination import BasePagination
     from rest_framework.response import Response
@@ -56,6 +58,9 @@ class FeedPagination(BasePagination):
     page_size_query_param: str | None = None
     #: How many items a request may ask for.
     max_page_size: int = 100
+    #: What :func:`~stream_framework.contrib.django.enrich` is told, ``{'actor': User}``; or override it with a method
+    #: that takes the list of what is on a page and returns what is to be shown.
+    enrich: Enrich | None = None
     #: What the browsable API draws the links with.
     template = 'rest_framework/pagination/previous_and_next.html'
 
@@ -78,6 +83,7 @@ class FeedPagination(BasePagination):
             max_per_page=max(self.max_page_size, page_size),
             cursor_param=self.cursor_query_param,
             size_param=self.page_size_query_param,
+            enrich=self.enrich,
         )
         try:
             self.page = paginator.page_at(request.build_absolute_uri(), request.query_params)
@@ -116,3 +122,50 @@ class FeedPagination(BasePagination):
     def to_html(self) -> str:
         """The links of the browsable API."""
         return loader.get_template(self.template).render(self.get_html_context())
+
+
+class EnrichingListSerializer(serializers.ListSerializer):
+    """Looks up what all items name, before the first one is shown: the list of a :class:`ActivitySerializer`."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        """The items, but for those that name what is gone."""
+        items = data if isinstance(data, list) else list(data)
+        told = self.child.enrich
+        # A list of its own: what is left out stays in the caller's.
+        return super().to_representation(enrich(list(items), **told) if told else items)
+
+
+class ActivitySerializer(serializers.Serializer):
+    """An activity: ``id``, ``actor``, ``verb``, ``object``, ``target``, ``time`` and ``extra_context``.
+
+    Actor, object and target are ids. A subclass that shows the rows names a serializer for them, and in ``enrich``
+    where they are looked up. Its own ``Meta`` derives from this one.
+    """
+
+    class Meta:
+        """How many are shown at once."""
+
+        list_serializer_class = EnrichingListSerializer
+
+    #: What :func:`~stream_framework.contrib.django.enrich` is told: ``{'actor': User, 'object': {Pin: Pin.objects}}``.
+    enrich: Mapping[str, Any] | None = None
+
+    #: As text, since JavaScript's numbers are too short.
+    id = serializers.CharField(source='serialization_id', read_only=True)
+    actor = serializers.ReadOnlyField(source='actor_id')
+    verb = serializers.CharField(source='verb.infinitive', read_only=True)
+    object = serializers.ReadOnlyField(source='object_id')
+    target = serializers.ReadOnlyField(source='target_id')
+    # The times of activities are naive UTC; REST framework takes naive ones for its own time zone.
+    time = serializers.DateTimeField(default_timezone=datetime.timezone.utc, read_only=True)
+    extra_context = serializers.ReadOnlyField()
+
+    def to_representation(self, instance: Any) -> Any:
+        """The activity.
+
+        :raises NotFound: where it names what is gone
+        """
+        # In a list this has been done for all of them, and costs no query any more.
+        if self.enrich and not enrich([instance], **self.enrich):
+            raise NotFound(f'activity {instance.serialization_id} names what is gone')
+        return super().to_representation(instance)
