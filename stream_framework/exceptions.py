@@ -37,6 +37,10 @@ class NoIdError(InvalidIdError, AttributeError):
     """An object that stands for an actor, an object or a target, but has no ``id``."""
 
 
+class InvalidArgumentError(StreamFrameworkError, TypeError, ValueError):
+    """An argument that can't work: a negative limit, say."""
+
+
 class NotDefinedError(StreamFrameworkError, NotImplementedError, ValueError):
     """A method that the application, or a backend, has to define."""
 

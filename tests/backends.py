@@ -41,6 +41,8 @@ class Backend:
     feed_path: str
     aggregated_feed_path: str
     notification_feed_path: str
+    #: Likewise who follows whom; ``None`` where the backend keeps no follows.
+    follow_storage_path: str | None = None
 
     #: The timeline holds whole activities: there is no activity storage behind it, nothing is hydrated.
     whole_activities = False
@@ -79,6 +81,10 @@ class Backend:
         return None if self.lists_storage_path is None else load(self.lists_storage_path)
 
     @property
+    def follow_storage_class(self) -> Any:
+        return None if self.follow_storage_path is None else load(self.follow_storage_path)
+
+    @property
     def feed_class(self) -> Any:
         return load(self.feed_path)
 
@@ -111,6 +117,10 @@ class Backend:
     def lists_storage(self, key: str, **options: Any) -> Any:
         """A lists storage."""
         return self.lists_storage_class(key, **options)
+
+    def follow_storage(self, *name: Any) -> Any:
+        """A follow storage, by default one that shares its follows with nobody."""
+        return self.follow_storage_class(*(name or (f'follow {self.key()}',)))
 
     def key(self) -> str:
         """A key that nobody else uses."""
@@ -158,6 +168,7 @@ class Memory(Backend):
     feed_path = 'stream_framework.feeds.memory:Feed'
     aggregated_feed_path = 'stream_framework.feeds.aggregated_feed.memory:AggregatedFeed'
     notification_feed_path = 'stream_framework.feeds.notification_feed.memory:NotificationFeed'
+    follow_storage_path = 'stream_framework.storage.memory:InMemoryFollowStorage'
 
     def reset(self) -> None:
         memory = importlib.import_module('stream_framework.storage.memory')
@@ -174,6 +185,7 @@ class Redis(Backend):
     feed_path = 'stream_framework.feeds.redis:RedisFeed'
     aggregated_feed_path = 'stream_framework.feeds.aggregated_feed.redis:RedisAggregatedFeed'
     notification_feed_path = 'stream_framework.feeds.notification_feed.redis:RedisNotificationFeed'
+    follow_storage_path = 'stream_framework.storage.redis.follow_storage:RedisFollowStorage'
     may_flush = False
 
     def start(self) -> None:

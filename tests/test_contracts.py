@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.contracts.activity_storage import ActivityStorageContract
 from tests.contracts.aggregated_feed import AggregatedFeedContract
 from tests.contracts.flat_feed import FlatFeedContract
+from tests.contracts.follow_storage import FollowStorageContract
 from tests.contracts.lists_storage import ListsStorageContract
 from tests.contracts.manager import ManagerContract
 from tests.contracts.no_actor import NoActorContract
@@ -21,6 +22,10 @@ class TestTimelineStorage(TimelineStorageContract):
 
 
 class TestListsStorage(ListsStorageContract):
+    pass
+
+
+class TestFollowStorage(FollowStorageContract):
     pass
 
 

@@ -41,12 +41,15 @@ NAMES: dict[str, str] = {
     'stream_framework.ledger': 'republish',
     'stream_framework.storage.base': 'BaseStorage BaseActivityStorage BaseTimelineStorage',
     'stream_framework.storage.base_lists_storage': 'BaseListsStorage',
+    'stream_framework.storage.base_follow_storage': 'BaseFollowStorage Follow',
     'stream_framework.storage.memory': 'InMemoryActivityStorage InMemoryTimelineStorage InMemoryListsStorage '
+    'InMemoryFollowStorage '
     'timeline_store activity_store reverse_bisect_left',
     'stream_framework.storage.redis.connection': 'get_redis_connection setup_redis',
     'stream_framework.storage.redis.activity_storage': 'RedisActivityStorage ActivityCache',
     'stream_framework.storage.redis.timeline_storage': 'RedisTimelineStorage TimelineCache',
     'stream_framework.storage.redis.lists_storage': 'RedisListsStorage',
+    'stream_framework.storage.redis.follow_storage': 'RedisFollowStorage',
     'stream_framework.storage.redis.structures.base': 'RedisCache',
     'stream_framework.storage.redis.structures.hash': 'RedisHashCache FallbackHashCache ShardedHashCache '
     'ShardedDatabaseFallbackHashCache',

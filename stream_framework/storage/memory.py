@@ -25,6 +25,7 @@ from stream_framework.storage.base import (
     Snapshot,
 )
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.memory_follow_storage import InMemoryFollowStorage
 from stream_framework.utils.forks import held_over_forks
 
 # One lock for all: a change of a group and of its marks is one step, whatever threads do.
@@ -403,6 +404,7 @@ class InMemoryListsStorage(BaseListsStorage):
 
 __all__ = [
     'InMemoryActivityStorage',
+    'InMemoryFollowStorage',
     'InMemoryListsStorage',
     'InMemoryTimelineStorage',
     'activity_store',
