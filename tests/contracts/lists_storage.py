@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -105,3 +106,23 @@ class ListsStorageContract:
         backend.lists_storage(key).add(unseen=['1'])
         assert backend.lists_storage(key).get('unseen') == ['1']
         assert backend.lists_storage(backend.key()).get('unseen') == []
+
+    def test_several_lists_change_in_one_step(self, backend: Any, lists: Any) -> None:
+        if backend.name == 'redis-cluster':
+            pytest.skip('one step for each list: they are on different nodes')
+        rounds = range(200)
+
+        def write() -> None:
+            for number in rounds:
+                lists.add(one=[str(number)], two=[str(number)])
+                if number % 3 == 0:
+                    lists.remove(one=[str(number)], two=[str(number)])
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        seen = []
+        while writer.is_alive():
+            seen.append((lists.count('one', 'two'), lists.get('one', 'two')))
+        writer.join()
+        assert all(count[0] == count[1] and found[0] == found[1] for count, found in seen)
+        assert lists.get('one') == [str(number) for number in rounds if number % 3]
