@@ -36,7 +36,7 @@ Id = int | str | uuid.UUID
 
 
 def utcnow() -> datetime.datetime:
-    """Now, as the naive UTC datetime that activities hold."""
+    """Return the time now, as the naive UTC datetime that activities hold."""
     # Half the time of .replace(tzinfo=None), which most of making an activity would be.
     return _EPOCH + (datetime.datetime.now(_UTC) - _EPOCH_IN_UTC)
 
@@ -67,11 +67,11 @@ class BaseActivity:
     dehydrated: bool = False
 
 
-class _OwnId(property):
-    """An id as a subclass defines it; of what was read, and not changed since, the id that it is stored under.
+class _OverriddenId(property):
+    """A subclass's ``serialization_id``: the stored id while nothing has changed, else what the subclass makes.
 
-    Made again of what was stored, such an id may differ: Cassandra keeps milliseconds, and ``super()`` would give the
-    finished id to start from.
+    Made again of what was stored, such an id may differ: Cassandra keeps milliseconds, and ``super()`` would return the
+    stored id, of which the subclass would then make another one.
     """
 
     def __init__(self, own: property) -> None:
@@ -82,23 +82,23 @@ class _OwnId(property):
         super().__init__(serialization_id, own.fset, own.fdel, own.__doc__)
 
 
-#: Ways of making ids that look at what is stored by themselves.
-_OUR_IDS: list[Any] = []
+#: The properties that return the stored id by themselves.
+_STOCK_RECIPES: list[Any] = []
 
 
-def _wrap_own_id(cls: Any) -> None:
+def _wrap_overridden_id(cls: Any) -> None:
     own = next(vars(base)['serialization_id'] for base in cls.__mro__ if 'serialization_id' in vars(base))
-    if isinstance(own, property) and not isinstance(own, _OwnId) and own not in _OUR_IDS:
-        cls.serialization_id = _OwnId(own)
+    if isinstance(own, property) and not isinstance(own, _OverriddenId) and own not in _STOCK_RECIPES:
+        cls.serialization_id = _OverriddenId(own)
 
 
 def makes_own_ids(cls: Any) -> bool:
-    """Whether a class of activities, or of groups, has an application's own ids."""
-    return isinstance(cls.serialization_id, _OwnId)
+    """Return whether a class of activities, or of groups, overrides ``serialization_id``."""
+    return isinstance(cls.serialization_id, _OverriddenId)
 
 
-def _of_its_kind(thing: Any, stored_id: Any) -> Any:
-    """A stored id as the class makes ids: some are UUIDs."""
+def _as_the_class_makes_ids(thing: Any, stored_id: Any) -> Any:
+    """Return a stored id in the type that the class makes ids of: some are UUIDs."""
     try:
         made = thing.serialization_id
     except Exception:  # noqa: BLE001 - whatever keeps it from being made again, it is stored under this one
@@ -179,7 +179,7 @@ class Activity(BaseActivity):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _wrap_own_id(cls)
+        _wrap_overridden_id(cls)
 
     def _set_object_or_id(self, name: str, value: Any) -> None:
         value_id = ids.object_id(value)
@@ -214,14 +214,14 @@ class Activity(BaseActivity):
     def stored_under(self, stored_id: int) -> None:
         """Remember the id that the activity was read under, for as long as it isn't changed."""
         self._stored_id = None
-        self._stored_id = _of_its_kind(self, stored_id) if makes_own_ids(type(self)) else stored_id
+        self._stored_id = _as_the_class_makes_ids(self, stored_id) if makes_own_ids(type(self)) else stored_id
         self._stored_as = self._id_parts()
 
     def _id_parts(self) -> tuple[Any, ...]:
         return self.time, self.actor_id, self.verb, self.object_id, self.target_id
 
     def get_dehydrated(self) -> DehydratedActivity:
-        """Just the reference to this activity that a timeline keeps."""
+        """Return the reference to this activity that a timeline keeps."""
         return DehydratedActivity(serialization_id=ids.normalize_id(self.serialization_id))
 
     def to_as2(self) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class Activity(BaseActivity):
         return [name for name in super().__dir__() if name not in _OBJECTS or not _is_missing(self, name)]
 
 
-_OUR_IDS.append(Activity.serialization_id)
+_STOCK_RECIPES.append(Activity.serialization_id)
 
 
 def _is_missing(activity: Activity, name: str) -> bool:
@@ -280,7 +280,7 @@ def restored(
     time: datetime.datetime,
     extra_context: dict[Any, Any],
 ) -> Activity:
-    """An activity as it was stored: its parts, naive UTC and plain ids, were checked when it was made.
+    """Make an activity of its stored parts without checking them: they were checked when they were stored.
 
     Pages are full of these, so the constructor is called only where a subclass has one of its own.
     """
@@ -323,7 +323,7 @@ class ActorSafeIdMixin:
         return ids.hashed_activity_id(self.time, self.actor_id, self.verb.id, self.object_id, self.target_id)
 
 
-_OUR_IDS.append(ActorSafeIdMixin.serialization_id)
+_STOCK_RECIPES.append(ActorSafeIdMixin.serialization_id)
 
 
 class DehydratedActivity(BaseActivity):
@@ -340,7 +340,7 @@ class DehydratedActivity(BaseActivity):
         self._activity_ids = [serialization_id]
 
     def get_hydrated(self, activities: Mapping[int, Activity]) -> Activity:
-        """The whole activity.
+        """Return the full activity.
 
         :param activities: id -> activity
         :raises KeyError: if it isn't among them
@@ -404,7 +404,7 @@ class AggregatedActivity(BaseActivity):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _wrap_own_id(cls)
+        _wrap_overridden_id(cls)
 
     @property
     def stored_id(self) -> str | None:
@@ -425,11 +425,11 @@ class AggregatedActivity(BaseActivity):
         """Remember the id that the group was read under, for as long as it doesn't change."""
         text = ids.format_group_id(stored_id)
         self._stored_id = None
-        self._stored_id = _of_its_kind(self, text) if makes_own_ids(type(self)) else text
+        self._stored_id = _as_the_class_makes_ids(self, text) if makes_own_ids(type(self)) else text
         self._stored_at = self.updated_at
 
     def get_dehydrated(self) -> AggregatedActivity:
-        """Keep only the ids of the activities; changes and returns this very object.
+        """Keep only the ids of the activities; change and return this very object.
 
         :raises ValueError: if that is done already
         """
@@ -441,7 +441,7 @@ class AggregatedActivity(BaseActivity):
         return self
 
     def get_hydrated(self, activities: Mapping[int, Activity]) -> AggregatedActivity:
-        """Put the activities in place of their ids; changes and returns this very object.
+        """Put the activities in place of their ids; change and return this very object.
 
         :param activities: id -> activity; one that is missing (removed from the activity storage) is skipped
         :raises ValueError: if the group is hydrated
@@ -464,14 +464,14 @@ class AggregatedActivity(BaseActivity):
         return _ids_of(self.activities)
 
     def contains(self, activity: Activity | int | uuid.UUID) -> bool:
-        """Whether the group keeps this activity, given itself or by its id.
+        """Return whether the group keeps this activity, given itself or by its id.
 
         :raises ValueError: for anything else
         """
         return _id_of(activity) in self.activity_ids
 
     def append(self, activity: Activity) -> None:
-        """Add an activity, wherever its id belongs; drops the one of the lowest id if there are too many then.
+        """Add an activity where its id belongs; drop the one with the lowest id if there are too many then.
 
         A dehydrated group gets the id.
 
@@ -568,11 +568,11 @@ class AggregatedActivity(BaseActivity):
         return make_list_unique([activity.object_id for activity in self.activities])
 
     def is_seen(self) -> bool:
-        """Whether it was marked as seen since it last changed."""
+        """Return whether it was marked as seen since it last changed."""
         return self.seen_at is not None and (self.updated_at is None or self.seen_at >= self.updated_at)
 
     def is_read(self) -> bool:
-        """Whether it was marked as read since it last changed."""
+        """Return whether it was marked as read since it last changed."""
         return self.read_at is not None and (self.updated_at is None or self.read_at >= self.updated_at)
 
     def update_seen_at(self) -> None:
@@ -602,7 +602,7 @@ class AggregatedActivity(BaseActivity):
         return f'{type(self).__name__}({self.group}-{verbs}) Actors {actors}: Objects {self.object_ids}'
 
 
-_OUR_IDS.append(AggregatedActivity.serialization_id)
+_STOCK_RECIPES.append(AggregatedActivity.serialization_id)
 
 
 class NotificationActivity(AggregatedActivity):

@@ -44,7 +44,7 @@ _MAX_DIGITS = 4000
 
 
 def normalize_id(value: Any) -> int:
-    """The integer that an activity's id stands for.
+    """Return the integer that an activity's id stands for.
 
     :param value: an int, a ``uuid.UUID`` (stands for its ``.int``), or a str of decimal digits
     :returns: the int
@@ -102,12 +102,12 @@ def object_id(value: Any) -> int | str | uuid.UUID:
 
 
 def to_milliseconds(time: datetime.datetime) -> int:
-    """Whole milliseconds since 1970 of a naive UTC datetime, rounded down, in exact integer arithmetic."""
+    """Return the whole milliseconds since 1970 of a naive UTC datetime, rounded down, in exact integers."""
     return (time - _EPOCH) // _MILLISECOND
 
 
 def activity_id(time: datetime.datetime | None, object_id: int, verb_id: int) -> int:
-    """The id of an activity whose actor, object and target ids are ints: the recipe of 1.4.0.
+    """Return the id of an activity whose actor, object and target ids are ints: the recipe of 1.4.0.
 
     The milliseconds are ``int(seconds * 1000)`` in floating point, which is one millisecond low for about 6 in 1,000
     times. That is kept on purpose: ids are identities, and the ones that are stored must come out the same.
@@ -138,7 +138,7 @@ def activity_id(time: datetime.datetime | None, object_id: int, verb_id: int) ->
 def hashed_activity_id(
     time: datetime.datetime | None, actor_id: Any, verb_id: int, object_id: Any, target_id: Any
 ) -> int:
-    """The id of an activity with ids of any kind: milliseconds, then 13 digits of BLAKE2b (RFC 7693).
+    """Return the id of an activity with ids of any kind: milliseconds, then 13 digits of BLAKE2b (RFC 7693).
 
     What is hashed is each part's type, length and text, so that ``17`` and ``'17'`` are two ids and no two lists of
     parts run into the same bytes.
@@ -152,7 +152,7 @@ def hashed_activity_id(
 
 
 def group_id(group: Any, updated_at: datetime.datetime | None) -> str:
-    """The id of an aggregated activity: 26 digits, unique for a group and the millisecond of its last update.
+    """Return the id of a group: 26 digits, unique for its name and the millisecond of its last update.
 
     :raises TypeError: for a group that holds no activity yet, and so has no ``updated_at``
 
@@ -166,12 +166,12 @@ def group_id(group: Any, updated_at: datetime.datetime | None) -> str:
 
 
 def format_group_id(value: int) -> str:
-    """A group's id as the str under which it is marked: 26 digits, or 13 if it is one of 1.4.0's."""
+    """Return a group's id as the text under which it is marked: 26 digits, or 13 if 1.4.0 made it."""
     return f'{value:026d}' if abs(value) >= LEGACY_GROUP_LIMIT else f'{value:013d}'
 
 
 def group_order(value: Any) -> int:
-    """A number by which ids of groups sort by time, whether ours (26 digits) or 1.4.0's (13).
+    """Return a number by which ids of groups sort by time, whether ours (26 digits) or 1.4.0's (13).
 
     >>> group_order('1373270115000') < group_order('13732701150004711000000001') < group_order('1373270116000')
     True
@@ -181,12 +181,12 @@ def group_order(value: Any) -> int:
 
 
 def group_milliseconds(order: int) -> int:
-    """The milliseconds in a number that :func:`group_order` returned."""
+    """Return the milliseconds in a number that :func:`group_order` returned."""
     return order // REST if order >= 0 else -(-order // REST)
 
 
 def legacy_group_id(value: int) -> int | None:
-    """The 13-digit id under which 1.4.0 may have marked a group of ours, or ``None`` if it can't have.
+    """Return the 13 digits by which 1.4.0 may have marked a group of ours, or ``None`` if it can't have.
 
     1.4.0 cut ids to whole seconds; where ``updated_at`` is a whole second both spellings mean the same group.
     """
@@ -195,7 +195,7 @@ def legacy_group_id(value: int) -> int | None:
 
 
 def naive_utc(time: datetime.datetime) -> datetime.datetime:
-    """The same moment as a naive datetime in UTC; a naive one is taken to be in UTC already."""
+    """Return the same moment as a naive datetime in UTC; a naive one is taken to be in UTC already."""
     if time.tzinfo is None or time.utcoffset() is None:
         return time
     return time.astimezone(pytz.utc).replace(tzinfo=None)

@@ -15,23 +15,21 @@ operation_kwargs    null, or one str of JSON: it is written once for all the chu
 
 Encoding what is encoded already changes nothing, since a retry publishes again what it was given. What
 ``operation_kwargs`` holds is written by :mod:`stream_framework.serializers.codec`: each value is ``{"value": ...}``,
-``{"activity": row}`` or ``{"activities": [row or id, ...]}``; the rows are described at :func:`_activity_row`.
+``{"activity": row}`` or ``{"activities": [row or id, ...]}``; :mod:`stream_framework.activity_rows` says what a row is.
 """
 
 from __future__ import annotations
 
-import datetime
 import operator
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from stream_framework import ids, paths
-from stream_framework.activity import AggregatedActivity, BaseActivity, DehydratedActivity
+from stream_framework import paths
+from stream_framework.activity import BaseActivity
+from stream_framework.activity_rows import activity_of, activity_row, known_id, plain_id
 from stream_framework.exceptions import MessageError, SerializationException
 from stream_framework.serializers import codec
-from stream_framework.verbs import get_verb_by_id
-from stream_framework.verbs.base import verb_class
 
 #: What ``Manager.fanout`` makes itself, in the worker; it is never published.
 BATCH_INTERFACE = 'batch_interface'
@@ -52,7 +50,7 @@ class OperationKwargs(dict[str, Any]):
     _text: str = ''
 
     def encoded(self, local: bool = False) -> str:
-        """Their JSON.
+        """Return their JSON.
 
         :raises MessageError: for what can't travel
         """
@@ -78,7 +76,7 @@ class Encoded(dict[str, Any]):
 
 
 def prepare(operation_kwargs: Mapping[str, Any] | None) -> OperationKwargs | None:
-    """The same ``operation_kwargs``, to be encoded only once if they are published many times.
+    """Return the same ``operation_kwargs``, to be encoded only once if they are published many times.
 
     >>> kwargs = prepare({'trim': False})
     >>> kwargs == {'trim': False}, kwargs.encoded() is kwargs.encoded()
@@ -90,7 +88,7 @@ def prepare(operation_kwargs: Mapping[str, Any] | None) -> OperationKwargs | Non
 
 
 def is_complete(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a task is given all that it needs, so that each value is known by its name."""
+    """Return whether a task is given all its arguments, so that each value is known by its name."""
     return len(args) + len(kwargs) == len(parameters) and set(parameters[len(args) :]) == set(kwargs)
 
 
@@ -119,7 +117,7 @@ def check(named: Mapping[str, Any], local: bool = False) -> None:
 def encode(
     parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any], local: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments for a message; positional ones stay positional.
+    """Encode arguments for a message; positional ones stay positional.
 
     :param parameters: the names of what the task takes
     :param local: the message stays in this process, so ``__main__`` may be named
@@ -149,7 +147,7 @@ def encode(
 
 
 def summary(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Encoded arguments in few words.
+    """Describe encoded arguments in few words.
 
     >>> summary(['feed_class', 'user_ids'], ('myapp.feeds:News',), {'user_ids': [1, 2, 3]})
     "{'feed_class': 'myapp.feeds:News', 'user_ids': <3>}"
@@ -166,7 +164,7 @@ def summary(parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str,
 def decode(
     parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any], local: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments that a message stands for.
+    """Decode the arguments of a message.
 
     :param parameters: the names of what the task takes
     :param local: the arguments were never out of this process: ``__main__`` may be named, and what is no encoded value
@@ -205,7 +203,7 @@ def decode(
 
 
 def encode_operation_kwargs(operation_kwargs: Mapping[str, Any], local: bool = False) -> str:
-    """``operation_kwargs`` as JSON, without ``batch_interface``.
+    """Encode ``operation_kwargs`` as JSON, without ``batch_interface``.
 
     :raises MessageError: for a value that can't travel, naming it
     """
@@ -217,11 +215,11 @@ def encode_operation_kwargs(operation_kwargs: Mapping[str, Any], local: bool = F
         if name == BATCH_INTERFACE:
             continue
         if isinstance(value, BaseActivity):
-            values[name] = {'activity': _activity_row(value, classes, local)}
+            values[name] = {'activity': activity_row(value, classes, local)}
         elif isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, BaseActivity) for item in value):
             values[name] = {
                 'activities': [
-                    _activity_row(item, classes, local) if isinstance(item, BaseActivity) else _plain_id(name, item)
+                    activity_row(item, classes, local) if isinstance(item, BaseActivity) else plain_id(name, item)
                     for item in value
                 ]
             }
@@ -236,7 +234,7 @@ def encode_operation_kwargs(operation_kwargs: Mapping[str, Any], local: bool = F
 
 
 def _blame(operation_kwargs: Mapping[str, Any]) -> str | None:
-    """The error of the one value that can't be written, in the publisher's terms."""
+    """Find the one value that can't be written, and describe it in the publisher's terms."""
     for name, value in operation_kwargs.items():
         parts = {f'operation_kwargs[{name!r}]': value}
         if name == BATCH_INTERFACE:
@@ -257,7 +255,7 @@ def _blame(operation_kwargs: Mapping[str, Any]) -> str | None:
 
 
 def decode_operation_kwargs(text: Any, local: bool = False) -> dict[str, Any]:
-    """What :func:`encode_operation_kwargs` wrote.
+    """Decode what :func:`encode_operation_kwargs` wrote.
 
     :raises MessageError: if it isn't that
     """
@@ -285,10 +283,10 @@ def decode_operation_kwargs(text: Any, local: bool = False) -> dict[str, Any]:
         if kind == 'value':
             kwargs[name] = value
         elif kind == 'activity':
-            kwargs[name] = _activity(value, classes)
+            kwargs[name] = activity_of(value, classes)
         elif kind == 'activities' and isinstance(value, list):
             kwargs[name] = [
-                _activity(item, classes) if isinstance(item, list) else _known_id(name, item) for item in value
+                activity_of(item, classes) if isinstance(item, list) else known_id(name, item) for item in value
             ]
         else:
             raise MessageError(
@@ -310,104 +308,6 @@ def _encode_kwargs(value: Any, local: bool) -> str | None:
     raise MessageError(f'operation_kwargs is {paths.short(value)}: it must be a dict of keyword arguments, or None')
 
 
-def _activity_row(activity: Any, classes: list[str], local: bool) -> list[Any]:
-    """An activity as a list, which is a third of the size that names would make it:
-
-    number of the class, actor id or null, verb id, object id, target id or null, time (ISO, naive UTC), extra_context,
-    and the id that it was stored under or null. A reference is the number of its class and the activity's id.
-    """
-    cls = type(activity)
-    if isinstance(activity, AggregatedActivity):
-        raise MessageError(f'{paths.short(activity)} can not travel in a task message: publish its activities instead')
-    path = paths.activity_path(cls, local)
-    if path not in classes:
-        classes.append(path)
-    number = classes.index(path)
-    if isinstance(activity, DehydratedActivity):
-        return [number, activity.serialization_id]
-    try:
-        verb, time, context = verb_class(activity.verb), activity.time, activity.extra_context
-        if get_verb_by_id(verb.id) is not verb:
-            raise LookupError(verb.id)
-        row = [
-            number,
-            None if activity.actor_id is None else _plain_id('actor', activity.actor_id),
-            verb.id,
-            _plain_id('object', activity.object_id),
-            None if activity.target_id is None else _plain_id('target', activity.target_id),
-            ids.naive_utc(time).isoformat(),
-            context,
-            getattr(activity, 'stored_id', None),
-        ]
-        if not isinstance(context, dict):
-            raise MessageError(f'extra_context of {paths.short(activity)} is {paths.short(context)}: it must be a dict')
-    except MessageError:
-        raise
-    except LookupError as error:
-        raise MessageError(
-            f'the verb of {paths.short(activity)} is not registered: call stream_framework.verbs.register(verb) in a '
-            'module that publishers and workers import'
-        ) from error
-    except (AttributeError, TypeError, ValueError) as error:
-        raise MessageError(f'{paths.short(activity)} lacks what every activity has: {error}') from error
-    _check_same(activity, row, cls)
-    return row
-
-
-def _check_same(activity: Any, row: list[Any], cls: type) -> None:
-    """Make sure that an activity whose class does things its own way comes out of a message as it went in."""
-    if not cls.__module__.startswith('stream_framework.'):
-        *values, context, stored_id = row
-        rebuilt = _activity([0, *values[1:], dict(context), stored_id], [cls])
-        if rebuilt.serialization_id != activity.serialization_id:
-            raise MessageError(
-                f'{paths.short(activity)} would have another serialization_id in a worker '
-                f'({rebuilt.serialization_id}, not {activity.serialization_id}): {cls.__name__} must make it from '
-                'actor_id, verb, object_id, target_id, time and extra_context alone'
-            )
-
-
-def _activity(row: Any, classes: list[type]) -> Any:
-    if not isinstance(row, list) or len(row) not in (2, 8) or type(row[0]) is not int:
-        raise MessageError(f'{paths.short(row)} is no activity')
-    if not 0 <= row[0] < len(classes):
-        raise MessageError(f'{paths.short(row)} has a class that the message does not list')
-    cls: Callable[..., Any] = classes[row[0]]
-    if len(row) == 2:
-        if type(row[1]) is not int or not issubclass(classes[row[0]], DehydratedActivity):
-            raise MessageError(f'{paths.short(row)} is no reference to an activity')
-        return cls(row[1])
-    _, actor, verb_id, object_, target, time, context, stored_id = row
-    if not isinstance(time, str) or not isinstance(context, dict) or not (stored_id is None or type(stored_id) is int):
-        raise MessageError(f'{paths.short(row)} is no activity: its time, context or id is of the wrong type')
-    try:
-        verb = get_verb_by_id(verb_id)
-    except (KeyError, ValueError) as error:
-        raise MessageError(
-            f'{paths.short(row)} has the verb id {paths.short(verb_id)}, which is not registered here: import the '
-            'module that registers it where the worker starts'
-        ) from error
-    try:
-        activity = cls(
-            None if actor is None else _known_id('actor', actor),
-            verb,
-            _known_id('object', object_),
-            None if target is None else _known_id('target', target),
-            time=datetime.datetime.fromisoformat(time),
-            extra_context=context,
-        )
-    except MessageError:
-        raise
-    except (TypeError, ValueError, AttributeError, LookupError) as error:
-        raise MessageError(
-            f"can't make a {classes[row[0]].__name__} of {paths.short(row)} ({error}): it must take "
-            '(actor, verb, object, target, time=, extra_context=), as Activity does'
-        ) from error
-    if stored_id is not None:
-        activity.stored_under(stored_id)
-    return activity
-
-
 def _encode_ids(name: str, value: Any) -> list[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise MessageError(f'{name} is {paths.short(value)}: it must be a list of ids')
@@ -420,29 +320,8 @@ def _encode_id(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         _decode_id(name, value, False)
         return value
-    value = _plain_id(name, value)
+    value = plain_id(name, value)
     return {'uuid': value.hex} if isinstance(value, uuid.UUID) else value
-
-
-def _plain_id(name: str, value: Any) -> int | str | uuid.UUID:
-    """An id without the subclasses of int and str that JSON wouldn't bring back."""
-    if type(value) is int or type(value) is str or isinstance(value, uuid.UUID):
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    try:
-        return int(operator.index(value))  # a bool, an IntEnum, a number of numpy's
-    except TypeError as error:
-        raise MessageError(
-            f'{name} has {paths.short(value)}, a {type(value).__name__}: ids in a task message are int, '
-            'str or uuid.UUID'
-        ) from error
-
-
-def _known_id(name: str, value: Any) -> int | str | uuid.UUID:
-    if type(value) is int or type(value) is str or type(value) is uuid.UUID:
-        return value
-    raise MessageError(f'{name} has {paths.short(value)}: ids in a task message are int, str or uuid.UUID')
 
 
 def _decode_ids(name: str, value: Any, local: bool) -> Any:

@@ -48,7 +48,7 @@ _published_here: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictio
 
 
 def manager_path(manager: Any, local: bool = False) -> str:
-    """The path of a manager's class, for a message.
+    """Return the path of a manager's class, for a message.
 
     :param manager: an instance, a class, or a path
     :param local: for this process alone
@@ -64,7 +64,7 @@ def manager_path(manager: Any, local: bool = False) -> str:
 
 
 def feed_path(feed_class: Any, local: bool = False) -> str:
-    """The path of a feed class, for a message.
+    """Return the path of a feed class, for a message.
 
     :param feed_class: the class, or a path
     :raises MessageError: if a worker couldn't find it
@@ -77,7 +77,7 @@ def feed_path(feed_class: Any, local: bool = False) -> str:
 
 
 def activity_path(activity_class: type, local: bool = False) -> str:
-    """The path of an activity's class, for a message.
+    """Return the path of an activity's class, for a message.
 
     :raises MessageError: if a worker couldn't find it
     """
@@ -86,7 +86,7 @@ def activity_path(activity_class: type, local: bool = False) -> str:
 
 
 def operation_path(operation: Any, owners: Iterable[type], local: bool = False) -> str:
-    """The path of an operation, for a message.
+    """Return the path of an operation, for a message.
 
     :param operation: the function, or a path
     :param owners: the classes of the manager and the feed
@@ -106,7 +106,7 @@ def operation_path(operation: Any, owners: Iterable[type], local: bool = False) 
 
 
 def resolve_manager(path: Any, local: bool = False) -> type:
-    """The manager class that a message names.
+    """Return the manager class that a message names.
 
     :raises MessageError: if it names no class with a ``fanout`` method
     """
@@ -114,7 +114,7 @@ def resolve_manager(path: Any, local: bool = False) -> type:
 
 
 def resolve_feed(path: Any, local: bool = False) -> type:
-    """The feed class that a message names.
+    """Return the feed class that a message names.
 
     :raises MessageError: if it names no subclass of ``BaseFeed``
     """
@@ -122,7 +122,7 @@ def resolve_feed(path: Any, local: bool = False) -> type:
 
 
 def resolve_activity(path: Any, local: bool = False) -> type:
-    """The activity class that a message names.
+    """Return the activity class that a message names.
 
     :raises MessageError: if it names no subclass of ``BaseActivity``
     """
@@ -130,7 +130,7 @@ def resolve_activity(path: Any, local: bool = False) -> type:
 
 
 def resolve_operation(path: Any, owners: Iterable[type], local: bool = False) -> Callable[..., Any]:
-    """The operation that a message names.
+    """Return the operation that a message names.
 
     :param owners: the classes of the manager and the feed
     :raises MessageError: if it names no function that a message to them may name; its module isn't imported then
@@ -287,7 +287,9 @@ def _check_package(module: str, owners: Iterable[type], local: bool) -> None:
     if prefixes is None:
         packages += [owner.__module__.partition('.')[0] for owner in owners]
     elif not isinstance(prefixes, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in prefixes):
-        raise ConfigurationError(f"STREAM_TASK_MODULES is {prefixes!r}: give ['myapp.feeds'], or None")
+        raise ConfigurationError(
+            f"STREAM_TASK_MODULES is {prefixes!r}: give a list of prefixes, ['myapp.feeds'], or None"
+        )
     else:
         packages += prefixes
     if not any(module == package or module.startswith(f'{package}.') for package in packages):
@@ -298,7 +300,7 @@ def _check_package(module: str, owners: Iterable[type], local: bool) -> None:
 
 
 def short(value: Any) -> str:
-    """A value for the text of an error, whatever its ``repr`` does."""
+    """Return a value's ``repr`` for the text of an error, cut off; one that fails is named."""
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - whatever it raises, the error to report is another

@@ -82,7 +82,7 @@ def _look_up(name: str) -> Any:
 
 
 def source_of(name: str) -> str:
-    """Where a setting's value comes from.
+    """Return where a setting's value comes from.
 
     :returns: ``'configure'``, ``'Django'``, ``'environment'`` or ``'default'``
     :raises ConfigurationError: for a name that is no setting
@@ -100,7 +100,7 @@ def source_of(name: str) -> str:
 
 
 def unknown_names() -> dict[str, tuple[str, str | None]]:
-    """Names that look like settings of ours but are none: nothing reads them.
+    """Find names that look like settings of the library but are none: nothing reads them.
 
     :returns: name -> where it was found, ``'Django'`` or ``'environment'``, and the nearest name that there is, or
         ``None``. (:func:`configure` refuses such names at once.)
@@ -183,7 +183,7 @@ class _Settings(types.ModuleType):
             super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        """Forget what was set: what Django, the environment or the default says holds again."""
+        """Forget what was set, so that Django, the environment or the default decides again."""
         if name in NAMES:
             _configured.pop(name, None)
             _tell_listeners()

@@ -113,7 +113,7 @@ def _replication(metadata: Any, keyspace: Any, data_center: str) -> Iterator[_Li
 
 
 def _replicas(strategy: Any) -> dict[str, int] | None:
-    """Data center, or '' for all of them -> replicas."""
+    """Return data center, or '' for all of them -> replicas."""
     of_data_centers = getattr(strategy, 'dc_replication_factors', None)
     if isinstance(of_data_centers, dict):
         return {str(name): int(strategy.dc_replication_factors[name]) for name in of_data_centers}
@@ -153,7 +153,7 @@ def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
 
 
 def _reads(session: Any, keyspace: Any) -> Iterator[_Line]:
-    """A row that isn't there, at the level of plain reads, and at that of guarded changes and marks."""
+    """Read a row that isn't there, at the level of plain reads, and at that of guarded changes."""
     from stream_framework.storage.cassandra import marks
     from stream_framework.storage.cassandra.driver import ConsistencyLevel, SimpleStatement
     from stream_framework.storage.cassandra.errors import translated

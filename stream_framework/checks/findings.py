@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 
 
 def secrets() -> list[str]:
-    """The passwords in the settings of servers: what must not show up in anything that is printed."""
+    """Return the passwords in the settings of servers, which nothing that is printed may show."""
     places = [settings.STREAM_REDIS_CONFIG, settings.CASSANDRA_DRIVER_KWARGS]
     found = {secret for place in places for secret in _secrets_in(place)}
     # The longest first: one may be part of another. What is shorter than this is a part of any text.
@@ -40,7 +40,7 @@ def secrets() -> list[str]:
 
 
 def redacted(text: str) -> str:
-    """A text without the passwords of the settings."""
+    """Return a text without the passwords of the settings."""
     for secret in secrets():
         text = text.replace(secret, '***')
     return text

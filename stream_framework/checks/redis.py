@@ -65,14 +65,14 @@ def _ask(server_name: str, feed_classes: list[Any]) -> Iterator[_Line]:
 
 
 def _nodes(client: Any) -> dict[str, Any]:
-    """Where each server is, for messages -> its plain client. Of a cluster, the primaries."""
+    """Return address, for messages -> plain client, for each server; of a cluster, the primaries."""
     if not hasattr(client, 'nodes_manager'):
         return {'': client}
     return {f'{node.name}: ': client.get_redis_connection(node) for node in client.get_primaries()}
 
 
 def _cluster(nodes: dict[str, Any]) -> Iterator[_Line]:
-    """Every node is asked: they may disagree."""
+    """Ask every node of a cluster: they may disagree."""
     for name, node in nodes.items():
         info = node.execute_command('CLUSTER INFO')
         if not isinstance(info, dict):
@@ -186,7 +186,7 @@ def _compact(name: str, node: Any, feed_classes: list[Any]) -> Iterator[_Line]:
 
 
 def _optional(command: Callable[[], Any]) -> tuple[Any, str | None]:
-    """The answer, or why the server refuses to give one: managed servers allow less."""
+    """Return the answer, or why the server refuses to give one: managed servers allow less."""
     try:
         return command(), None
     except config.redis.ResponseError as error:
@@ -202,6 +202,6 @@ def _milliseconds(started: float) -> str:
 
 
 def server_names() -> list[str]:
-    """The names of all servers in the setting; none where it is no dict."""
+    """Return the names of all servers in the setting; none where it is no dict."""
     servers = settings.STREAM_REDIS_CONFIG
     return list(servers) if isinstance(servers, dict) else []

@@ -61,7 +61,7 @@ class ActivitySerializer(BaseSerializer):
     _verb_storage: Any = None
 
     def dumps(self, activity: Any) -> str:
-        """An activity as text, without ``;`` and line breaks.
+        """Write an activity as text, without ``;`` and line breaks.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for an id, a time or a context that the format can't hold
@@ -92,7 +92,7 @@ class ActivitySerializer(BaseSerializer):
             raise SerializationException(f'the activity can not be stored: {error}') from error
 
     def loads(self, serialized_activity: Any) -> Any:
-        """The activity.
+        """Read an activity.
 
         :param serialized_activity: text, or UTF-8
         :raises SerializationException: for what isn't in the format, or names a verb that isn't registered
@@ -113,7 +113,7 @@ class ActivitySerializer(BaseSerializer):
             raise SerializationException(f'{short(data)} is no stored activity: {reason}') from error
 
     def load_many(self, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
-        """The activities of a page, each with the id that it was stored under.
+        """Read the activities of a page, each with the id that it was stored under.
 
         :param pairs: ``(id, what was stored)``; the id is ``None`` if it isn't known
         :raises SerializationException: as of :meth:`loads`
@@ -164,7 +164,7 @@ class ActivitySerializer(BaseSerializer):
 
 @functools.lru_cache(maxsize=8192)
 def _plain_parts(text: str) -> _Parts | None:
-    """What :func:`_parts` returns of an activity as nearly all are; ``None`` of others.
+    """Return the parts of an activity in the usual form, and ``None`` for any other text.
 
     The newest activities are in many users' pages: what their texts say is kept, some 4 MB of it. (The groups of a
     notification feed are one user's, so what is in those is not.)
@@ -178,7 +178,7 @@ def _plain_parts(text: str) -> _Parts | None:
 
 
 def _parts(text: str) -> _Parts:
-    """Actor, verb, object, target, time and the text of the context."""
+    """Take a text apart: actor, verb, object, target, time and the text of the context."""
     actor, verb, object_id, target, time, context = text.split(',', 5)
     seconds, _, decimals = time.partition('.')
     digits = seconds + decimals
@@ -199,7 +199,7 @@ def _parts(text: str) -> _Parts:
 
 
 def _dump_id(value: Any, name: str) -> str:
-    """An id that is no plain int, so that its type comes back; what 1.4.0 wrote never starts with a letter."""
+    """Write an id that is no plain int with its type; an id of 1.4.0 never starts with ``s:`` or ``u:``."""
     if isinstance(value, uuid.UUID):
         return f'u:{value.hex}'
     if isinstance(value, str):

@@ -52,7 +52,7 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         return self._activity_serializer
 
     def dumps(self, aggregated: Any) -> str:
-        """A group as text; the group is left as it is.
+        """Write a group as text; the group is left as it is.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for a group that the format can't hold: reserved characters in its name, or a
@@ -75,7 +75,7 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         return f'{self.identifier}{group};;{";;".join(dates)};;{activities};;{minimized}'
 
     def loads(self, serialized_aggregated: Any) -> Any:
-        """The group, dehydrated where :attr:`dehydrate` is set.
+        """Read a group, dehydrated where :attr:`dehydrate` is set.
 
         :param serialized_aggregated: text, or UTF-8
         :raises SerializationException: for what isn't in the format, an unknown identifier among it
@@ -113,14 +113,14 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         return aggregated
 
     def peek_group(self, data: Any) -> str | None:
-        """The name of a stored group, without reading the rest; ``None`` for what isn't in the format."""
+        """Return the name of a stored group, without reading the rest; ``None`` for what isn't in the format."""
         text = data if type(data) is str else str(data, 'utf-8', 'surrogateescape')
         identifier = self.identifier
         end = text.find(';;')
         return text[len(identifier) : end] if end >= 0 and text.startswith(identifier) else None
 
     def select(self, entries: Iterable[tuple[Any, Any]], names: Collection[str]) -> list[tuple[Any, Any]]:
-        """Those of some entries ``(id, data)`` whose groups have one of these names, or have one that can't be told.
+        """Select the entries ``(id, data)`` whose groups have one of these names, or a name that can't be read.
 
         A fan-out asks this of every group of every follower, so text is only compared, not taken apart.
         """
@@ -137,7 +137,7 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         return selected
 
     def peek(self, data: Any) -> tuple[str, datetime.datetime]:
-        """The name and ``updated_at`` of a stored group, without reading the rest.
+        """Return the name and ``updated_at`` of a stored group, without reading the rest.
 
         :raises ValueError: for what isn't in the format, or has no ``updated_at``
         """

@@ -35,7 +35,7 @@ class BaseSerializer:
             self._wrong_type(data, self.activity_class)
 
     def dumps(self, activity: Any) -> Any:
-        """What to store of an activity.
+        """Return what to store of an activity.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for what the format can't hold
@@ -44,7 +44,7 @@ class BaseSerializer:
         return activity
 
     def loads(self, serialized_activity: Any) -> Any:
-        """The activity that was stored.
+        """Return the activity that was stored.
 
         :raises SerializationException: for what can't be read
         """
@@ -79,9 +79,9 @@ class BaseAggregatedSerializer(BaseSerializer):
             self._wrong_type(data, self.aggregated_activity_class)
 
     def peek_group(self, data: Any) -> str | None:
-        """The name of a stored group without reading the rest; ``None`` if that can't be done."""
+        """Return the name of a stored group without reading the rest; ``None`` if that can't be done."""
         return None
 
     def select(self, entries: Iterable[tuple[Any, Any]], names: Collection[str]) -> list[tuple[Any, Any]]:
-        """Those of some entries ``(id, data)`` whose groups have one of these names, or have one that can't be told."""
+        """Select the entries ``(id, data)`` whose groups have one of these names, or a name that can't be read."""
         return [entry for entry in entries if (name := self.peek_group(entry[1])) is None or name in names]

@@ -77,7 +77,7 @@ class _Refused(Exception):
 
 
 def dumps(value: Any, reserved: str = '', name: str = 'value') -> str:
-    """A value as JSON in ASCII.
+    """Write a value as JSON in ASCII.
 
     :param value: None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict with keys of any of the hashable
         ones, datetime, date, time, timedelta, Decimal, UUID, and what is registered with kombu; nested
@@ -106,7 +106,7 @@ def dumps(value: Any, reserved: str = '', name: str = 'value') -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """What :func:`dumps` was given.
+    """Read what :func:`dumps` wrote.
 
     :raises SerializationException: for anything that :func:`dumps` doesn't write
     """
@@ -145,7 +145,7 @@ def _dumps_fast(value: dict[Any, Any]) -> str | None:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """The same in terms of JSON."""
+    """Return the same value in terms of JSON."""
     kind = type(value)
     if kind is str:
         if value.isascii() or not _PAIR.search(value):
@@ -170,7 +170,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _as_base(value: Any) -> tuple[Callable[[Any, int], Any], Any]:
-    """For an instance of a subclass: the plain value, if it is equal, with what writes it."""
+    """Return the plain value of a subclass's instance, if it is equal, and the function that writes it."""
     for base, convert in _BASES:
         if isinstance(value, base):
             try:
@@ -365,7 +365,7 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
 
 
 def _untag(found: dict[str, Any]) -> Any:
-    """The object hook: what a tag stands for; other dicts as they are."""
+    """Return what a tag stands for, and other dicts as they are; the object hook of the parser."""
     if len(found) == 1 and _TAG in found:
         kind, value = found[_TAG]
         return _READERS[kind](value)

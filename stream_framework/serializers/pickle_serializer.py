@@ -18,7 +18,7 @@ class PickleSerializer(BaseSerializer):
     """Stores activities as pickles (bytes)."""
 
     def dumps(self, activity: Any) -> bytes:
-        """An activity as a pickle.
+        """Write an activity as a pickle.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for what can't be pickled
@@ -27,7 +27,7 @@ class PickleSerializer(BaseSerializer):
         return _dumps(activity)
 
     def loads(self, serialized_activity: Any) -> Any:
-        """The activity.
+        """Read an activity.
 
         :raises SerializationException: for what is no pickle of an activity
         """
@@ -41,7 +41,7 @@ class AggregatedActivityPickleSerializer(BaseAggregatedSerializer):
     dehydrate = True
 
     def dumps(self, aggregated: Any) -> bytes:
-        """A group as a pickle; the group is left as it is.
+        """Write a group as a pickle; the group is left as it is.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for what can't be pickled
@@ -52,7 +52,7 @@ class AggregatedActivityPickleSerializer(BaseAggregatedSerializer):
         return _dumps(aggregated)
 
     def loads(self, serialized_aggregated: Any) -> Any:
-        """The group.
+        """Read a group.
 
         :raises SerializationException: for what is no pickle of a group
         """

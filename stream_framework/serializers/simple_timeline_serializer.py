@@ -19,12 +19,12 @@ class SimpleTimelineSerializer(BaseSerializer):
     """
 
     def check_type(self, data: Any) -> None:
-        """References to activities are taken as well."""
+        """Accept references to activities as well."""
         if not isinstance(data, DehydratedActivity):
             super().check_type(data)
 
     def dumps(self, activity: Any) -> int:
-        """The activity's id.
+        """Return the activity's id.
 
         :raises ValueError: for a wrong type
         """
@@ -32,7 +32,7 @@ class SimpleTimelineSerializer(BaseSerializer):
         return ids.normalize_id(activity.serialization_id)
 
     def loads(self, serialized_activity: Any) -> DehydratedActivity:
-        """A reference to the activity.
+        """Return a reference to the activity.
 
         :raises SerializationException: for what is no id
         """

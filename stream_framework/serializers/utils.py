@@ -49,7 +49,7 @@ def check_ids(*values: Any) -> None:
 
 
 def are_digits(text: str) -> bool:
-    """Whether a text is one or more of ``0`` to ``9``, and nothing else.
+    """Return whether a text is one or more of ``0`` to ``9``, and nothing else.
 
     Asked before ``int()``, which takes spaces, signs, underscores and other scripts' digits as well.
     """
@@ -58,7 +58,7 @@ def are_digits(text: str) -> bool:
 
 
 def format_time(time: datetime.datetime) -> str:
-    """A time as seconds since 1970 with 6 decimals, exactly; aware ones are turned into UTC.
+    """Write a time as seconds since 1970 with 6 decimals, exactly; aware ones are turned into UTC.
 
     >>> format_time(datetime.datetime(2013, 7, 8, 6, 59, 15, 123456))
     '1373266755.123456'
@@ -77,7 +77,7 @@ def format_time(time: datetime.datetime) -> str:
 
 
 def parse_time(text: str) -> datetime.datetime:
-    """The naive UTC time that :func:`format_time`, or 1.4.0, wrote.
+    """Read the naive UTC time that :func:`format_time`, or 1.4.0, wrote.
 
     :raises ValueError: if it is no number, or no time between the years 1 and 9999
     """
@@ -97,7 +97,7 @@ def parse_time(text: str) -> datetime.datetime:
 
 
 def to_text(data: Any) -> str:
-    """Stored data as text: some clients give bytes, some give bytes that are no UTF-8 as surrogates.
+    """Return stored data as text: some clients give bytes, some give bytes that are no UTF-8 as surrogates.
 
     :raises SerializationException: if it is neither, or no UTF-8
     """
@@ -110,7 +110,7 @@ def to_text(data: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """The ``repr`` of a value, cut off for a message."""
+    """Return the ``repr`` of a value, cut off for a message."""
     if isinstance(value, (str, bytes)) and len(value) > 200:
         return f'{value[:80]!r}... ({len(value)} long)'
     text = repr(value)

@@ -38,7 +38,7 @@ class Verb:
         return self.infinitive
 
     def serialize(self) -> int:
-        """What is stored: the id."""
+        """Return what is stored: the id."""
         return self.id
 
 
@@ -96,7 +96,7 @@ _other_storages: dict[str, Any] = {}
 
 
 def get_verb_storage() -> Any:
-    """Where verbs are registered: ``VERB_DICT``, or an instance of the class that ``STREAM_VERB_STORAGE`` names."""
+    """Return where verbs are registered: ``VERB_DICT``, or an instance of what ``STREAM_VERB_STORAGE`` names."""
     path = settings.STREAM_VERB_STORAGE
     if path == 'in-memory':
         return VERB_DICT
@@ -114,7 +114,7 @@ def get_verb_storage() -> Any:
 
 
 def register(verb: type[Verb]) -> None:
-    """Make a verb known, so that stored activities with its id can be read; again changes nothing.
+    """Make a verb known, so that stored activities with its id can be read; a second time changes nothing.
 
     Every process that reads feeds has to: do it in the module that defines the verb.
 
@@ -133,7 +133,7 @@ def register(verb: type[Verb]) -> None:
 
 
 def get_verb_by_id(verb_id: int) -> type[Verb]:
-    """The verb that an id stands for.
+    """Return the verb that an id stands for.
 
     :raises ValueError: if it is no int
     :raises KeyError: if no verb of that id is registered

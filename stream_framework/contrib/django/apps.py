@@ -45,7 +45,7 @@ class StreamFrameworkConfig(AppConfig):
     verbose_name = 'Stream Framework'
 
     def ready(self) -> None:
-        """Called by Django, once all apps are loaded."""
+        """Register verbs and checks; Django calls this once all apps are loaded."""
         register_verbs(apps.get_app_configs())
         checks.register(check_settings, TAG)
 
@@ -81,7 +81,7 @@ def _is_verb_of(module: str, thing: Any) -> bool:
 
 
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[Any]:
-    """What is wrong with the settings, as messages of Django's: ``stream_framework.E001`` and so on.
+    """Check the settings; return messages of Django's: ``stream_framework.E001`` and so on.
 
     ``SILENCED_SYSTEM_CHECKS`` silences them by these ids.
     """

@@ -284,7 +284,7 @@ def _listed(names: Iterable[Any]) -> str:
 
 
 def _host_and_port(where: str, node: Any, default_port: int) -> tuple[str, int]:
-    """An address written as ``('host', 1234)``, ``'host:1234'`` or ``{'host': 'host', 'port': 1234}``."""
+    """Read an address, written ``('host', 1234)``, ``'host:1234'`` or ``{'host': 'host', 'port': 1234}``."""
     port: Any
     try:
         if isinstance(node, str):
@@ -314,7 +314,7 @@ def _plain_address(options: Mapping[str, Any]) -> str:
 
 
 def client_address(client: Any) -> str:
-    """Where a client's server is, for messages: host, port and database, never a password."""
+    """Return where a client's server is, for messages: host, port and database, never a password."""
     manager = getattr(client, 'nodes_manager', None)
     if manager is not None:
         return 'cluster ' + ', '.join(sorted(manager.startup_nodes)[:3])
@@ -326,7 +326,7 @@ def client_address(client: Any) -> str:
 
 
 def address_of(server_name: str) -> str:
-    """Where a server of the setting is, for messages."""
+    """Return where a server of the setting is, for messages."""
     try:
         return read(server_name, get_entry(server_name)).address
     except (ConfigurationError, MissingDependencyError):
@@ -334,7 +334,7 @@ def address_of(server_name: str) -> str:
 
 
 def secrets_of(server_name: str) -> list[str]:
-    """What must not show up in a message."""
+    """Return the passwords of a server, which no message may show."""
     try:
         options = read(server_name, get_entry(server_name)).options
     except (ConfigurationError, MissingDependencyError):
