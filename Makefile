@@ -31,8 +31,9 @@ pinboard: $(VENV)/.pinboard
 screenshots: $(VENV)/.test
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
+# All tests run side by side, on as many cores as there are; some of them, as ARGS says, in one pytest.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m $(if $(strip $(ARGS)),pytest $(ARGS),tests.parts)
 
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest -m soak $(ARGS)

@@ -11,6 +11,7 @@ import pytest
 pytest.register_assert_rewrite('tests.contracts')
 
 from tests.backends import BACKENDS, running  # noqa: E402
+from tests.parts import PARTS, part_of  # noqa: E402
 from tests.servers import processes  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
@@ -28,6 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help='run the contracts on this backend only (may be repeated), and leave out the folders of the others: '
         + ', '.join(backend.name for backend in BACKENDS),
     )
+    parser.addoption(
+        '--part', choices=list(PARTS), help='run the tests of this part only; tests/parts.py runs all, side by side'
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if part := config.getoption('--part'):
+        config.hook.pytest_deselected(items=[item for item in items if part_of(item.nodeid) != part])
+        items[:] = [item for item in items if part_of(item.nodeid) == part]
 
 
 def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) -> bool | None:
