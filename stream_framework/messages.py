@@ -316,6 +316,17 @@ def _encode_ids(name: str, value: Any) -> list[Any]:
     return items if _PLAIN.issuperset(map(type, items)) else [_encode_id(name, item) for item in items]
 
 
+def check_ids(name: str, user_ids: Iterable[Any]) -> None:
+    """Refuse ids that can't travel.
+
+    :param name: what has them, for the error
+    :raises MessageError: with the value, and what ids may be
+    """
+    if not _PLAIN.issuperset(map(type, user_ids)):
+        for user_id in user_ids:
+            _encode_id(name, user_id)
+
+
 def _encode_id(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         _decode_id(name, value, False)

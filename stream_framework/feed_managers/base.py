@@ -17,7 +17,7 @@ from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
 from stream_framework.feed_managers import applying, following, publishing
 from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents
-from stream_framework.feeds.base import UserBaseFeed
+from stream_framework.feeds.base import UserBaseFeed, stored_already
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.utils import MetricsOfSettings, chunks
 
@@ -111,13 +111,12 @@ class Manager:
         :raises MessageError: for what can't travel in a task message
         :raises StorageError: for what the server refuses
         """
-        # By the methods for one activity, which applications override.
+        publication = self._publication(user_id, add_operation, {'activities': [activity], 'trim': True})
+        # By the methods for one activity, because applications override them.
         self._store(self.user_feed_class.insert_activity, activity, [activity])
-        user_feed = self.get_user_feed(user_id)
-        # In a batch, since outside one the feed would store the activity a second time.
-        with user_feed.get_timeline_batch_interface() as batch_interface:
-            user_feed.add(activity, batch_interface=batch_interface)
-        self._fan_out(user_id, add_operation, [[activity]])
+        with stored_already():
+            self.get_user_feed(user_id).add(activity)
+        publication.publish()
         self.metrics.on_activity_published()
 
     def remove_user_activity(self, user_id: Any, activity: Activity) -> None:
@@ -128,10 +127,11 @@ class Manager:
 
         :param activity: the activity, or an equal one: what counts is its ``serialization_id``
         """
+        publication = self._publication(user_id, remove_operation, {'activities': [activity], 'trim': False})
         if (intents := self._intents()) is not None:
             intents.set([*intents.of_activities([activity]), *intents.of_authors([user_id])], REMOVED)
         self.get_user_feed(user_id).remove(activity)
-        self._fan_out(user_id, remove_operation, [[activity]])
+        publication.publish()
         self.metrics.on_activity_removed()
 
     def update_user_activities(self, activities: Iterable[Activity]) -> None:
@@ -206,14 +206,14 @@ class Manager:
         """
         activities = source_feed[: self.follow_activity_limit]
         if activities:
-            with feed.get_timeline_batch_interface() as batch_interface:
-                feed.add_many(activities, batch_interface=batch_interface)
+            with stored_already():
+                feed.add_many(activities)
         return activities
 
     def unfollow_feed(self, feed: Any, source_feed: Any) -> Any:
         """Remove the activities of one feed from another."""
         activities = source_feed[:]
-        return feed.remove_many(activities)
+        return feed.remove_many(activities) if activities else None
 
     def apply_follow(self, user_id: Any, target_ids: Iterable[Any], follow_limit: int | None = None) -> None:
         """What following does, now, in this process; the task ``follow_many`` calls it."""
@@ -253,7 +253,7 @@ class Manager:
         :returns: what publishing each of them returned
         :raises MessageError: for what can't travel in a task message, with the remedy
         """
-        task = self.get_fanout_task(fanout_priority, feed_class=feed_class)
+        task = publishing.task_for(self, fanout_priority, feed_class)
         if not task:
             return []
         operation_kwargs = messages.prepare(operation_kwargs)
@@ -276,7 +276,7 @@ class Manager:
         :param operation: as of :meth:`create_fanout_tasks`, and so is ``operation_kwargs``
         :returns: how many tasks were published, as far as :meth:`create_fanout_tasks` tells
         """
-        return publishing.fan_out(self, user_id, operation, [operation_kwargs])
+        return publishing.Publication(self, user_id, operation, operation_kwargs, self._has_stock_tasks()).publish()
 
     def fanout(
         self, user_ids: Iterable[Any], feed_class: Any, operation: Callable[..., Any], operation_kwargs: Any
@@ -316,14 +316,18 @@ class Manager:
                 )
         if not activities:
             return
-        parts = [list(part) for part in chunks(activities, chunk_size)]
+        parts = [messages.OperationKwargs(activities=list(part), trim=True) for part in chunks(activities, chunk_size)]
+        for kwargs in parts if fanout else ():
+            publishing.check_activities(self, kwargs)
         user_feed = self.get_user_feed(user_id)
-        for part in parts:
+        for kwargs in parts:
+            publication = self._publication(user_id, add_operation, kwargs) if fanout else None
+            part = kwargs['activities']
             self._store(self.user_feed_class.insert_activities, part, part)
-            with user_feed.get_timeline_batch_interface() as batch_interface:
-                user_feed.add_many(part, batch_interface=batch_interface, trim=False)
-        if fanout:
-            self._fan_out(user_id, add_operation, parts)
+            with stored_already():
+                user_feed.add_many(part, trim=False)
+            if publication is not None:
+                publication.publish()
 
     def _intents(self) -> Intents | None:
         """Return the intents of this class of managers; ``None`` where the activity storage keeps none."""
@@ -344,10 +348,16 @@ class Manager:
         else:
             intents.store(self.user_feed_class, insert, given, activities)
 
-    def _fan_out(self, user_id: Any, operation: Callable[..., Any], parts: list[list[Activity]]) -> None:
-        """Publish a fan-out of some activities to the followers, or leave that to a worker."""
-        fan_out = publishing.fan_out_in_worker if self.publish_in_worker else publishing.fan_out
-        fan_out(self, user_id, operation, [{'activities': part, 'trim': True} for part in parts])
+    def _publication(
+        self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]
+    ) -> publishing.Publication | publishing.PublicationInWorker:
+        """Return a fan-out to a user's followers, which can be published."""
+        make = publishing.PublicationInWorker if self.publish_in_worker else publishing.Publication
+        return make(self, user_id, operation, kwargs, self._has_stock_tasks())
+
+    def _has_stock_tasks(self) -> bool:
+        """Return whether fan-outs are published by the library's own :meth:`create_fanout_tasks`."""
+        return getattr(self.create_fanout_tasks, '__func__', None) is Manager.create_fanout_tasks
 
 
 #: Intent -> the operation that carries it out.

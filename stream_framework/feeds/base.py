@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import copy
 import functools
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn
 
 from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
@@ -38,6 +40,20 @@ class _MadeOnFirstUse:
         # Comes before this descriptor from now on. Not by __dict__, which makes every attribute slower to read.
         setattr(feed, self.name, storage)
         return storage
+
+
+# Whether whoever adds to a feed has stored the activities already, so that adding outside a batch need not.
+_stored_already: contextvars.ContextVar[bool] = contextvars.ContextVar('stored_already', default=False)
+
+
+@contextlib.contextmanager
+def stored_already() -> Iterator[None]:
+    """While the block runs, adding to feeds outside a batch stores no activities: the caller has stored them."""
+    token = _stored_already.set(True)
+    try:
+        yield
+    finally:
+        _stored_already.reset(token)
 
 
 class BaseFeed:
@@ -378,7 +394,7 @@ class BaseFeed:
         return activities
 
     def _store(self, activities: Any) -> None:
-        if self.activity_storage_class is not None:
+        if self.activity_storage_class is not None and not _stored_already.get():
             self.insert_activities(activities)
 
     def _trimming(self, trim: bool, batched: bool) -> tuple[bool, bool]:

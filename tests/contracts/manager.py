@@ -11,10 +11,13 @@ import pytest
 from celery import current_app
 
 from stream_framework import tasks
+from stream_framework.activity import Activity
+from stream_framework.exceptions import MessageError
 from stream_framework.feed_managers import following
 from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
 from stream_framework.metrics.base import Metrics
 from stream_framework.verbs import Comment, Love
+from stream_framework.verbs.base import Verb
 from tests import managers
 from tests.contracts.support import act, acts, at, ids, members, names
 
@@ -81,6 +84,12 @@ class Sized:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def with_target(activity: Any, target: Any) -> Any:
+    """An activity whose target is no id, by way of an application's own class."""
+    activity.target_id = target
+    return activity
 
 
 class ManagerContract:
@@ -907,6 +916,140 @@ class ManagerContract:
         queue.run((1, 0))
         assert of_one[0] not in ids(manager.get_feeds(reader)['normal'][:])
         assert ids(manager.get_feeds(reader)['normal'][:]) == of_two
+
+    # what can not be published is refused before anything is stored
+
+    def refusals(self, author: int) -> dict[str, Any]:
+        """What a task message can not take -> the activity that has it."""
+
+        class Unknown(Verb):
+            id = 871
+            past_tense = 'did'
+
+        class Local(Activity):
+            pass
+
+        class Reference:
+            id = 5
+
+        return {
+            'verb': act(7, verb=Unknown, actor=author),
+            'activity class': Local(author, Love, 17, time=at(7)),
+            'context': act(7, actor=author, extra_context={'it': object()}),
+            'target': with_target(act(7, actor=author), Reference()),
+        }
+
+    @pytest.mark.parametrize('in_worker', [False, True], ids=['here', 'in a worker'])
+    @pytest.mark.parametrize('method', ['add', 'remove', 'import'])
+    @pytest.mark.parametrize('what', ['verb', 'activity class', 'context', 'target'])
+    def test_activities_that_can_not_travel(
+        self, manager: Any, users: list[int], author: int, what: str, method: str, in_worker: bool
+    ) -> None:
+        manager.publish_in_worker = in_worker
+        known = act(1, actor=author)
+        manager.add_user_activity(author, known)
+        wrong = self.refusals(author)[what]
+        others = [act(n, actor=author, object=author * 10 + n) for n in range(5)]
+        calls = {
+            'add': lambda: manager.add_user_activity(author, wrong),
+            'remove': lambda: manager.remove_user_activity(author, wrong),
+            'update': lambda: manager.update_user_activities([act(1, actor=author, extra_context={'a': 1}), wrong]),
+            'import': lambda: manager.batch_import(author, [*others, wrong], chunk_size=2),
+        }
+        with pytest.raises(MessageError):
+            calls[method]()
+        for feed in [manager.get_user_feed(author), *self.feeds(manager, users[1:])]:
+            assert [(found.serialization_id, found.extra_context) for found in feed[:]] == [
+                (known.serialization_id, {})
+            ]
+        storage = manager.user_feed_class.get_activity_storage()
+        assert list(storage.get_many(others)) == []
+
+    def test_an_import_without_fanout_stores_what_can_not_travel(self, manager: Any, users: list[int]) -> None:
+        class Local(Activity):
+            pass
+
+        manager.batch_import(users[0], [Local(users[0], Love, 17, time=at(7))], fanout=False)
+        assert manager.get_user_feed(users[0]).count() == 1
+
+    @pytest.mark.parametrize('method', ['add_user_activity', 'remove_user_activity', 'batch_import'])
+    @pytest.mark.parametrize(
+        'followers',
+        [
+            [1, 2],
+            None,
+            {HIGH: 5},
+            {HIGH: 'abc'},
+            {HIGH: [1], LOW: [1, (1, 2)]},
+            {HIGH: Sized([1, 2.5])},
+            {HIGH: {object()}},
+        ],
+        ids=['a list', 'None', 'no ids', 'a str', 'tuples', 'floats', 'objects'],
+    )
+    def test_followers_of_a_wrong_kind(self, manager: Any, users: list[int], followers: Any, method: str) -> None:
+        author, kept = users[0], act(1, actor=users[0])
+        managers.FOLLOWERS[author] = {HIGH: []}
+        manager.add_user_activity(author, kept)
+        managers.FOLLOWERS[author] = lambda: followers
+        given = kept if method == 'remove_user_activity' else act(2, actor=author)
+        with pytest.raises(MessageError, match='get_user_follower_ids of'):
+            getattr(manager, method)(author, [given] if method == 'batch_import' else given)
+        assert ids(manager.get_user_feed(author)[:]) == ids([kept])
+        if (storage := manager.user_feed_class.get_activity_storage()) is not None and given is not kept:
+            assert storage.get(given) is None
+
+    @pytest.mark.parametrize('which', ['manager', 'feed class', 'constructor'])
+    @pytest.mark.parametrize('method', ['add_user_activity', 'remove_user_activity', 'batch_import'])
+    def test_what_no_worker_can_import(self, manager_class: Any, users: list[int], method: str, which: str) -> None:
+        author, kept = users[0], act(1, actor=users[0])
+        managers.FOLLOWERS[author] = {HIGH: []}
+        manager_class().add_user_activity(author, kept)
+        managers.FOLLOWERS[author] = {HIGH: users[1:]}
+
+        class Local(manager_class):  # type: ignore[misc]
+            def __init__(self, needed: Any) -> None:
+                pass
+
+        if which == 'feed class':
+            manager = manager_class()
+            manager.feed_classes = {'local': type('<local>', (manager.feed_classes['normal'],), {})}
+        else:
+            Local.__qualname__ = 'Local' if which == 'constructor' else Local.__qualname__
+            manager = Local(1)
+        given = kept if method == 'remove_user_activity' else act(2, actor=author)
+        with pytest.raises(MessageError):
+            getattr(manager, method)(author, [given] if method == 'batch_import' else given)
+        assert ids(manager_class().get_user_feed(author)[:]) == ids([kept])
+        assert [feed.count() for feed in self.feeds(manager_class(), users[1:])] == [0] * 19
+
+    def test_an_iterators_ids_are_seen_when_it_is_read(self, manager: Any, users: list[int]) -> None:
+        """It is not read before the activity is stored; the error says how far the fan-out came."""
+        author, manager.fanout_chunk_size = users[0], 5
+        managers.FOLLOWERS[author] = lambda: {HIGH: iter([*users[1:12], (1, 2)])}
+        with pytest.raises(MessageError, match=r'after 10 followers .*\(1, 2\)'):
+            manager.add_user_activity(author, act(1, actor=author))
+        assert manager.get_user_feed(author).count() == 1
+        assert [feed.count() for feed in self.feeds(manager, users[1:12])] == [1] * 10 + [0]
+
+    def test_an_instance_of_a_verb_is_taken_for_its_class(self, manager: Any, users: list[int], author: int) -> None:
+        given = act(1, actor=author)
+        given.verb = Love()
+        manager.add_user_activity(author, given)
+        [found] = manager.get_feeds(users[1])['normal'][:]
+        assert found.verb is Love
+        manager.remove_user_activity(author, given)
+        assert manager.get_feeds(users[1])['normal'].count() == 0
+
+    def test_a_manager_without_followers_need_not_be_importable(self, manager_class: Any, users: list[int]) -> None:
+        class Local(manager_class):  # type: ignore[misc]
+            pass
+
+        for followers in ({}, {HIGH: []}, {HIGH: ()}):
+            managers.FOLLOWERS[users[0]] = followers
+            Local().add_user_activity(users[0], act(1, actor=users[0]))
+        assert Local().get_user_feed(users[0]).count() == 1
+
+    # overrides
 
     # other verbs and times
 
