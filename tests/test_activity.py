@@ -160,6 +160,16 @@ class TestActivity:
         assert 'actor' in dir(WithActor(1, Love, 2))
         assert 'object' not in dir(WithActor(1, Love, 2))
 
+    def test_objects_that_a_subclass_looks_up(self) -> None:
+        class Lazy(Activity):
+            def __getattr__(self, name: str) -> Any:
+                if name in ('actor', 'object'):
+                    return f'{name} {getattr(self, name + "_id")}'
+                raise AttributeError(name)
+
+        assert Lazy(1, Love, 2).actor == 'actor 1'
+        assert not hasattr(Lazy(1, Love, 2, 3), 'target')
+
     def test_mocks_of_activities(self) -> None:
         spec = mock.create_autospec(Activity(1, Love, 2), instance=True)
         assert spec.actor_id is not None
