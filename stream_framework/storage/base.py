@@ -605,7 +605,7 @@ class BaseTimelineStorage(BaseStorage):
         return self.add_many(key, [activity], *args, **kwargs)
 
     def add_many(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add activities or groups to a timeline; what is there already is replaced by its equal.
+        """Add activities or groups to a timeline; an id that is there already stays one entry, with the new data.
 
         :param batch_interface: queue instead, see :meth:`get_batch_interface`
         :param trim_length: (where ``trims_on_write``) keep only the newest so many, in the same step
@@ -783,7 +783,7 @@ class BaseTimelineStorage(BaseStorage):
         return entries if select is None else select(entries, names)
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
-        """Add id -> data to a timeline; re-adding is a no-op."""
+        """Add id -> data to a timeline; an id that is there already stays one entry, with the new data."""
         raise NotDefinedError(f'{type(self).__name__} must define add_to_storage(key, activities)')
 
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
@@ -802,7 +802,7 @@ class BaseTimelineStorage(BaseStorage):
 
     def trim_storage(self, key: str, length: int) -> Any:
         """Keep the newest ``length`` entries, at least one; a timeline shorter than that is untouched."""
-        raise NotDefinedError(f'{type(self).__name__} must define trim(key, length)')
+        raise NotDefinedError(f'{type(self).__name__} must define trim_storage(key, length)')
 
     def count(self, key: str, *args: Any, **kwargs: Any) -> int:
         """How many entries there are."""
