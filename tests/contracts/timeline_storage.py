@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from stream_framework.activity import Activity
+from stream_framework.serializers.activity_serializer import ActivitySerializer
 from tests.contracts.support import act, acts, ids
 
 
@@ -50,6 +52,16 @@ class TimelineStorageContract:
         storage.add(key, act(3))
         assert storage.count(key) == 10
         assert self.all(storage, key) == ten
+
+    def test_add_again_with_other_data(self, backend: Any, key: str) -> None:
+        storage = backend.timeline_storage()
+        if not backend.whole_activities:
+            storage = type(storage)(serializer_class=ActivitySerializer, activity_class=Activity)
+        for count in (1, 2, 3):
+            storage.add(key, act(5, extra_context={'count': count}))
+        assert storage.count(key) == 1
+        [found] = storage.get_slice(key, 0, 5)
+        assert found.extra_context == {'count': 3}
 
     def test_adding_nothing(self, storage: Any, key: str) -> None:
         storage.add_many(key, [])
