@@ -23,14 +23,22 @@ version = release = __version__
 extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'myst_parser']
 source_suffix = {'.rst': 'restructuredtext'}
 exclude_patterns = ['_build']
-html_theme = 'alabaster'
+html_theme = 'furo'
+html_title = f'Stream Framework {release}'
 html_static_path = ['_static']
+html_css_files = ['custom.css']
+pygments_style = 'default'
+pygments_dark_style = 'github-dark'
 html_theme_options = {
-    'description': 'News feeds, activity streams and notifications',
-    'fixed_sidebar': True,
-    'page_width': '1140px',
+    # Pinboard's red, dark enough on white and light enough on black to be read in small letters.
+    'light_css_variables': {
+        'color-brand-primary': '#b23320',
+        'color-brand-content': '#b23320',
+        'color-sidebar-link-text--top-level': 'var(--color-foreground-primary)',
+    },
+    'dark_css_variables': {'color-brand-primary': '#ff8a73', 'color-brand-content': '#ff8a73'},
+    'top_of_page_buttons': [],
 }
-html_sidebars = {'**': ['about.html', 'searchfield.html', 'navigation.html']}
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'signature'
