@@ -147,7 +147,7 @@ class TestValues:
             ({'STREAM_REDIS_CONFIG': {'default': {'socket_timeout': 'soon'}}}, "'socket_timeout' is 'soon'"),
             ({'STREAM_REDIS_CONFIG': {'default': {'ssl': 'maybe'}}}, "'ssl' is 'maybe': give True or False"),
             ({'STREAM_REDIS_CONFIG': {'default': {'cluster': 'perhaps'}}}, "'cluster' is 'perhaps'"),
-            ({'STREAM_REDIS_CONFIG': {'default': {'password': 5}}}, "'password' is an int: give a str"),
+            ({'STREAM_REDIS_CONFIG': {'default': {'password': [SECRET]}}}, "'password' is a list: give a str"),
             ({'STREAM_REDIS_CONFIG': {'default': {'sentinels': 5}}}, "'sentinels' is 5: give a list"),
             ({'STREAM_REDIS_CONFIG': {'default': {'url': f'http://:{SECRET}@x'}}}, "'url' is no address"),
             ({'STREAM_REDIS_CONFIG': {'default': {'cluster': True, 'db': 2}}}, 'only database 0'),

@@ -57,6 +57,10 @@ def test_numbers_as_text() -> None:
     assert options(host='x', cluster=True, port='7000')['port'] == 7000
 
 
+def test_a_password_of_digits() -> None:
+    assert options(host='x', password=1234)['password'] == '1234'
+
+
 def test_what_is_left_empty_is_as_if_it_was_left_out() -> None:
     found = options(host='x', port='', socket_timeout='', max_connections='')
     assert found == options(host='x') | {'retry': found['retry']}
@@ -76,7 +80,7 @@ def test_what_is_left_empty_is_as_if_it_was_left_out() -> None:
         ({'port': 6379.0}, "'port' is 6379.0: give an int"),
         ({'host': 5}, "'host' is an int: give a str"),
         ({'host': ['x']}, "'host' is a list: give a str"),
-        ({'username': 5}, "'username' is an int"),
+        ({'username': True}, "'username' is a bool"),
         ({'password': [SECRET]}, "'password' is a list"),
         ({'url': 5}, "'url' is no address"),
         ({'ssl': 'maybe'}, "'ssl' is 'maybe': give True or False"),

@@ -55,7 +55,7 @@ def _convert(where: str, key: str, value: Any, convert: Callable[[Any], Any]) ->
         return convert(value)
     except _Wrong as error:
         # What ought to be text may be a password, so only its kind is said.
-        said = _kind(value) if convert is _text else repr(value)
+        said = _kind(value) if convert in (_text, _credential) else repr(value)
         raise ConfigurationError(f'{where}: {key!r} is {said}: {error}') from None
 
 
@@ -63,6 +63,11 @@ def _text(value: Any) -> Any:
     if not isinstance(value, (str, bytes, type(None))):
         raise _Wrong('give a str')
     return value
+
+
+def _credential(value: Any) -> Any:
+    # A password of digits works as an int with redis-py, and so did it in 1.4.0.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 def _truth(value: Any) -> Any:
@@ -136,7 +141,7 @@ def _kind(value: Any) -> str:
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
         (
-            'host', 'unix_socket_path', 'url', 'username', 'password', 'service_name', 'client_name', 'encoding',
+            'host', 'unix_socket_path', 'url', 'service_name', 'client_name', 'encoding',
             'encoding_errors', 'ssl_keyfile', 'ssl_certfile', 'ssl_ca_certs', 'ssl_ca_path', 'ssl_password',
         ),
         _text,
@@ -157,6 +162,8 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
         ),
         _count,
     ),
+    'username': _credential,
+    'password': _credential,
     'port': _port,
     'db': _database,
     'sentinels': _addresses,
