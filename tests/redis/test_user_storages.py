@@ -66,6 +66,41 @@ def test_a_timeline_serializer_that_keeps_more_than_the_id(redis_backend: Any) -
     assert feed.count() == 18
 
 
+class Numbers(SimpleTimelineSerializer):
+    """As the stock one, in a way of its own: what is stored is an int."""
+
+    def dumps(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().dumps(activity)
+
+
+class Small(Activity):
+    """With ids that ``bytes()`` would take for a length."""
+
+    @property
+    def serialization_id(self) -> int:
+        return self.object_id
+
+
+@pytest.mark.parametrize('cls', [Activity, Small])
+def test_a_timeline_serializer_that_makes_numbers(redis_backend: Any, cls: Any) -> None:
+    feed_class = redis_backend.flat(timeline_serializer=Numbers, activity_class=cls)
+    made = acts(4, cls=cls)
+    feed_class.insert_activities(made)
+    feed = feed_class(1)
+    feed.add_many(made[:3])
+    feed.add(made[2])
+    with feed_class.get_timeline_batch_interface() as batch:
+        for user_id in (1, 2):
+            feed_class(user_id).add_many(made[2:], batch_interface=batch)
+    assert feed[:] == made[::-1]
+    assert feed_class(2)[:] == [made[3], made[2]]
+    client = feed.timeline_storage.redis
+    assert client.zrange(feed.key, 0, -1) == [str(activity.serialization_id) for activity in made]
+    feed.remove(made[3])
+    feed.remove_many([made[0].serialization_id])
+    assert feed[:] == [made[2], made[1]]
+
+
 def test_what_is_replaced_costs_no_other_entry_its_place(redis_backend: Any) -> None:
     feed = redis_backend.flat(timeline_serializer=WithActor, max_length=3, trim_chance=1)(1)
     feed.add_many(acts(3))

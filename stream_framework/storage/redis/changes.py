@@ -228,4 +228,7 @@ def _writer_key(key: str) -> str:
 
 def binary(member: Any) -> bytes:
     """A member as the server has it."""
-    return member.encode('utf-8', 'surrogateescape') if isinstance(member, str) else bytes(member)
+    if isinstance(member, (bytes, bytearray, memoryview)):
+        return bytes(member)
+    # An application's serializer may make numbers, which redis-py sends as text.
+    return str(member).encode('utf-8', 'surrogateescape')
