@@ -96,6 +96,12 @@ class Old:
     def aggregated(self) -> Any:
         return self.aggregated_class(1)
 
+    @property
+    def manager(self) -> Any:
+        from stream_framework.feed_managers.base import Manager
+
+        return type('OldManager', (Manager,), {'user_feed_class': self.flat_class})()
+
     def insert(self, table: str, row: dict[str, Any], plain: Any, dates: Any, blob: str) -> None:
         values: dict[str, Any] = {'feed_id': row['feed_id'], 'activity_id': int(row['activity_id'])}
         values |= {name: row[name] for name in plain}
@@ -476,6 +482,54 @@ def test_two_classes_with_the_same_keys_in_one_table(one: Any) -> None:
 )
 def test_modules_without_feeds(one: Any, code: str, word: str) -> None:
     assert word in run_sync(one, code, code_of=1)
+
+
+# activities without an actor
+
+
+NOBODYS = Activity(None, Love, 777, time=datetime.datetime(2013, 7, 8, 8))
+
+
+def test_a_row_without_an_actor(old: Old) -> None:
+    old.session.execute(
+        f'INSERT INTO {old.tables["example"]} (feed_id, activity_id, object, verb, time) VALUES (%s, %s, 777, 3, %s)',
+        ['feed_1', NOBODYS.serialization_id, NOBODYS.time],
+    )
+    feed = old.flat
+    count = len(ROWS['example'])
+    wanted = everything([NOBODYS])
+    assert everything(a for a in feed[:] if a.object_id == 777) == wanted
+    assert len(feed[:]) == feed.count() == count + 1
+    number = NOBODYS.serialization_id
+    assert everything(feed.filter(activity_id__gte=number, activity_id__lte=number)[:]) == wanted
+    assert everything(feed.order_by('activity_id')[feed.count() - 1 - feed.index_of(NOBODYS)]) == wanted
+    assert feed.filter(activity_id__gte=number, activity_id__lte=number)[0][0].actor is None
+    target: BaseFeed = old.flat_class(2)
+    old.manager.follow_feed(target, feed)
+    assert everything(a for a in target[:] if a.object_id == 777) == wanted
+    old.manager.unfollow_feed(target, feed)
+    assert target[:] == []
+    feed.remove(NOBODYS)
+    assert feed.count() == len(feed[:]) == count
+
+
+def test_a_group_with_an_activity_without_an_actor(old: Old) -> None:
+    members = [NOBODYS, Activity(5, Love, 777, time=datetime.datetime(2013, 7, 8, 8, 0, 1))]
+    old.session.execute(
+        f'INSERT INTO {old.tables["aggregated"]} (feed_id, activity_id, activities, created_at, "group", updated_at) '
+        'VALUES (%s, %s, %s, %s, %s, %s)',
+        ['feed_9', 1373270401000, pickle.dumps(members, 2), NOBODYS.time, '3-2013-07-08', members[1].time],
+    )
+    feed = old.aggregated_class(9)
+    assert [group.actor_ids for group in feed[:]] == [[None, 5]]
+    assert everything(feed[0][0].activities) == everything(members)
+    feed.add(later(1))
+    assert [group.actor_ids for group in feed[:]] == [[None, 5, 71]]
+    assert feed[0][0].actor_count == 3
+    feed.remove(NOBODYS)
+    assert [group.actor_ids for group in feed[:]] == [[5, 71]]
+    feed.add(Activity(None, Love, 778, time=datetime.datetime(2013, 7, 8, 9, 0, 5)))
+    assert [group.actor_ids for group in feed[:]] == [[5, 71, None]]
 
 
 # the applications' own models and serializers

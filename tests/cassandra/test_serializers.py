@@ -105,7 +105,6 @@ def test_pickles_of_1_4_0_are_read(flat: Any) -> None:
     [
         {'verb': 999},
         {'verb': None},
-        {'actor': None},
         {'object': None},
         {'time': None},
         {'extra_context': b'{"a"'},

@@ -66,7 +66,7 @@ def test_fan_out_to_flat_feeds(nodes: Any) -> None:
         fan_out(feed_class, range(100), acts(1))
     assert sent.waves == ['write']
     assert len(sent) <= 10, 'unlogged batches of about 20'
-    assert sum(len(request.statements) for request in sent) == 100
+    assert sum('INSERT' in statement for request in sent for statement in request.statements) == 100
     assert [feed_class(user_id).count() for user_id in range(0, 100, 9)] == [1] * 12
 
 

@@ -30,7 +30,7 @@ class CassandraActivitySerializer(BaseSerializer):
     =====================  =========================================================================================
     column                 holds
     =====================  =========================================================================================
-    actor, object, target  the ids, where they are ints of 64 bits
+    actor, object, target  the ids, where they are ints of 64 bits; null where there is no actor, or no target
     ids                    the others, as JSON: ``{"actor":"anna"}``; null where there are none
     time                   to the millisecond, which is what Cassandra keeps
     extra_context          JSON (see :mod:`~stream_framework.serializers.codec`), null for ``{}``; in rows of 1.4.0 a
@@ -107,7 +107,8 @@ class CassandraActivitySerializer(BaseSerializer):
                 values = _load_ids(others)
                 actor, object_id = values.get('actor', actor), values.get('object', object_id)
                 target = values.get('target', target)
-            if actor is None or object_id is None or time is None or verb_id is None:
+            # There may be no actor: a message of the system.
+            if object_id is None or time is None or verb_id is None:
                 raise ValueError('a column that every activity has is null')
             verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
             context = get('extra_context')

@@ -118,7 +118,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
     ) -> Any:
         if type(stored_id) is not int or type(time) is not int or not isinstance(context, dict):
             raise ValueError(f'{short([stored_id, time, context])} are no id, time and context of an activity')
-        check_ids(actor, object_id, *(() if target is None else (target,)))
+        check_ids(object_id, *(part for part in (actor, target) if part is not None))
         verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
         moment = _EPOCH + _timedelta(microseconds=time)
         activity = restored(self.activity_class, actor, verb, object_id, target, moment, context)

@@ -74,6 +74,18 @@ def serial_consistency() -> Any:
     return in_use().cluster.profile_manager.default.serial_consistency_level or ConsistencyLevel.SERIAL
 
 
+def timestamp() -> int:
+    """A time in microseconds; all that is written from now on, in this process, gets a later one."""
+    stamp: int = in_use().cluster.timestamp_generator()
+    return stamp
+
+
+def has_timestamps() -> bool:
+    """Whether it is this process's clock that says when something was written, not the server's."""
+    session = in_use()
+    return bool(session.use_client_timestamp) and session.cluster.protocol_version >= 3
+
+
 def prepare(query: str) -> Any:
     """The prepared statement of a query; prepared once for each session.
 

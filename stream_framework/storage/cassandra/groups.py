@@ -307,7 +307,7 @@ class GroupStorage(BaseTimelineStorage):
         if signs:
             coming = {item: _sign(data, change, version) for item, data in coming.items()}
         for item, data in coming.items():
-            row = table.encode(data, replaces=item in gone, key=key)
+            row = table.encode(data, replaces=item in gone or _may_be_there(change.snapshot, item), key=key)
             statements.append(table.insert(name, row))
             size += row.bytes
         # What goes and comes at once would go: a deletion wins against a row of the same moment.
@@ -579,6 +579,17 @@ def _sign(data: Any, change: Change, version: int) -> Any:
         return {**data, 'activities': signed}
     data.activities = signed
     return data
+
+
+def _may_be_there(snapshot: Snapshot | None, activity_id: int) -> bool:
+    """Whether a feed may have a row of this id: only the newest rows were read."""
+    if snapshot is None:
+        return True
+    if not snapshot.entries:
+        return False
+    order = ids.group_order(activity_id)
+    orders = [ids.group_order(entry_id) for entry_id, _ in snapshot.entries]
+    return order <= min(orders) or order in orders
 
 
 def _wait(attempt: int) -> None:

@@ -20,7 +20,7 @@ from stream_framework.exceptions import StorageError
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.driver import InvalidRequest, SimpleStatement
-from stream_framework.storage.cassandra.statements import batched, of_each, run
+from stream_framework.storage.cassandra.statements import Unbound, batched, of_each, run
 
 #: The table's name.
 TABLE = 'stream_framework_ledger'
@@ -60,11 +60,11 @@ def _write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
     query = f'INSERT INTO {_table()} (minute, shard, id, entry) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?'
     prepared = connection.prepare(query)
     seconds, now = max(int(ttl), 1), int(time.time())
-    shards: dict[bytes, list[Any]] = {}
+    shards: dict[bytes, list[Unbound]] = {}
     for entry_id, text in entries.items():
         statement = prepared.bind((minute, _shard(entry_id), entry_id, text, seconds, now))
         size = _ENTRY_BYTES + len(entry_id) + 4 * len(text)
-        shards.setdefault(statement.routing_key, []).append((prepared, statement.values, size))
+        shards.setdefault(statement.routing_key, []).append(Unbound(prepared, statement.values, size))
     run(batched(settings.STREAM_DEFAULT_KEYSPACE, of_each(shards)))
 
 

@@ -16,7 +16,7 @@ from stream_framework.exceptions import StorageError
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.cassandra import config, connection
 from stream_framework.storage.cassandra.driver import ConsistencyLevel, InvalidRequest, SimpleStatement
-from stream_framework.storage.cassandra.statements import OfSeveralFeeds, batched, by_replicas, of_each, run
+from stream_framework.storage.cassandra.statements import OfSeveralFeeds, Unbound, batched, by_replicas, of_each, run
 
 #: The table's name.
 TABLE = 'stream_framework_marks'
@@ -144,7 +144,7 @@ def _write(names: dict[str, int], value: str, ttl: float) -> None:
     for name, timestamp in names.items():
         statement = prepared.bind((name, value, seconds, timestamp))
         size = _MARK_BYTES + 2 * len(name)
-        rows[statement.routing_key] = [(prepared, statement.values, size)]
+        rows[statement.routing_key] = [Unbound(prepared, statement.values, size)]
     statements = list(batched(settings.STREAM_DEFAULT_KEYSPACE, of_each(rows)))
     for statement in statements:
         statement.consistency_level = _quorum()

@@ -154,8 +154,16 @@ def bound(prepared: Any, values: list[Any]) -> Any:
     return statement
 
 
-#: A statement to be: prepared, its serialized values, and its size in bytes.
-SizedStatement = tuple[Any, list[Any], int]
+class Unbound(NamedTuple):
+    """An unbound statement: it is bound, or added to a batch, when it is sent."""
+
+    prepared: Any
+    #: Serialized; the first is the key of the partition.
+    values: list[Any]
+    #: About what the server counts for it, in bytes.
+    size: int
+    #: The serialized id of the row that it writes, if what was there before has to go; see :func:`batched`.
+    replaced: bytes | None = None
 
 
 class Rows(NamedTuple):
@@ -163,36 +171,42 @@ class Rows(NamedTuple):
 
     keys: list[bytes]
     #: Some of the keys -> the statements that write it there.
-    make: Callable[[list[bytes]], list[SizedStatement]]
+    make: Callable[[list[bytes]], list[Unbound]]
     #: What those of one key take together, in bytes.
     size: int
 
 
-def of_each(statements: Mapping[bytes, list[SizedStatement]]) -> Iterator[Rows]:
+#: Makes the statement that deletes rows as they were until now, of partitions (first) and ids.
+Clear = Callable[[list[bytes], list[bytes]], Unbound]
+
+
+def of_each(statements: Mapping[bytes, list[Unbound]]) -> Iterator[Rows]:
     """Statements that differ from partition to partition: key -> those of its own."""
     for key, some in statements.items():
-        yield Rows([key], lambda keys: statements[keys[0]], sum(size for *_, size in some))
+        yield Rows([key], lambda keys: statements[keys[0]], sum(statement.size for statement in some))
 
 
-def batched(keyspace: str, many: Iterable[Rows]) -> Iterator[Any]:
+def batched(keyspace: str, many: Iterable[Rows], clear: Clear | None = None) -> Iterator[Any]:
     """Statements as unlogged batches.
 
     Those of one feed go out together, in batches of :data:`PARTITION_BATCH_BYTES`; those of different feeds where the
     same nodes have them, in batches of :data:`BATCH_BYTES`.
+
+    :param clear: for statements that replace rows; what it makes is in the same batch as they are
     """
     replicas = _replicas(keyspace)
-    waiting: dict[Any, tuple[list[SizedStatement], int]] = {}
+    waiting: dict[Any, tuple[list[Unbound], int]] = {}
     for rows in many:
         if rows.size > BATCH_BYTES:
             for key in rows.keys:
-                yield from _parts(rows.make([key]))
+                yield from _parts(rows.make([key]), clear)
             continue
         for place, keys in replicas(rows.keys).items():
             statements, room = waiting.get(place) or ([], BATCH_BYTES)
             done = 0
             while done < len(keys):
                 if room < rows.size:
-                    yield _batch(statements)
+                    yield _batch(statements, clear)
                     statements, room = [], BATCH_BYTES
                 some = keys[done : done + room // rows.size]
                 statements += rows.make(some)
@@ -200,31 +214,44 @@ def batched(keyspace: str, many: Iterable[Rows]) -> Iterator[Any]:
                 room -= len(some) * rows.size
             waiting[place] = (statements, room)
     for statements, _ in waiting.values():
-        yield _batch(statements)
+        yield _batch(statements, clear)
 
 
-def _parts(statements: Iterable[SizedStatement]) -> Iterator[Any]:
-    part: list[SizedStatement] = []
+def _parts(statements: Iterable[Unbound], clear: Clear | None) -> Iterator[Any]:
+    part: list[Unbound] = []
     total = 0
     for statement in statements:
-        size = statement[2]
-        if part and total + size > PARTITION_BATCH_BYTES:
-            yield _batch(part)
+        if part and total + statement.size > PARTITION_BATCH_BYTES:
+            yield _batch(part, clear)
             part, total = [], 0
         part.append(statement)
-        total += size
-    yield _batch(part)
+        total += statement.size
+    yield _batch(part, clear)
 
 
-def _batch(statements: list[SizedStatement]) -> Any:
-    prepared, values, _ = statements[0]
-    first = bound(prepared, values)
-    if len(statements) == 1:
+def _batch(statements: list[Unbound], clear: Clear | None) -> Any:
+    clearing = [] if clear is None else _clearing(statements, clear)
+    first = bound(statements[0].prepared, statements[0].values)
+    if len(statements) == 1 and not clearing:
         return first
     batch = unlogged([first])
-    for prepared, values, _ in statements[1:]:
-        add_serialized(batch, prepared.query_id, values)
+    for statement in statements[1:]:
+        add_serialized(batch, statement.prepared.query_id, statement.values)
+    for statement in clearing:
+        add_serialized(batch, statement.prepared.query_id, statement.values)
     return batch
+
+
+def _clearing(statements: list[Unbound], clear: Clear) -> list[Unbound]:
+    """Statements that delete what the rows were before; one where all partitions get the same rows."""
+    replaced: dict[bytes, list[bytes]] = {}
+    for statement in statements:
+        if statement.replaced is not None:
+            replaced.setdefault(statement.values[0], []).append(statement.replaced)
+    keys: dict[tuple[bytes, ...], list[bytes]] = {}
+    for key, rows in replaced.items():
+        keys.setdefault(tuple(rows), []).append(key)
+    return [clear(of_keys, list(rows)) for rows, of_keys in keys.items()]
 
 
 def unlogged(statements: Iterable[Any]) -> Any:

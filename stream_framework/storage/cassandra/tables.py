@@ -27,7 +27,7 @@ from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.driver import ValidationError, columns
 from stream_framework.storage.cassandra.errors import SYNC, refused, translated
 from stream_framework.storage.cassandra.mapper import NAME, FeedModel
-from stream_framework.storage.cassandra.statements import bound
+from stream_framework.storage.cassandra.statements import Unbound, bound
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ _LEFT_OUT = frozenset(('minimized_activities', 'seen_at', 'read_at'))
 CELL_BYTES, ROW_BYTES = 22, 20
 #: The largest row that is sent: the server refuses a mutation of half a commit log segment, 16 MiB by default.
 MAX_ROW_BYTES = 12 * 2**20
+
+_CLEAR = 'DELETE FROM {table} USING TIMESTAMP ? WHERE feed_id IN ? AND activity_id IN ?'
 
 # Types of columns whose values need no conversion.
 _PLAIN_COLUMNS = (columns.BigInt, columns.VarInt, columns.Text, columns.Bytes)
@@ -73,15 +75,19 @@ _own_batches = _OwnBatches()
 class Row:
     """What is written of one entry: its values, serialized once for all the feeds that get it."""
 
-    __slots__ = ('bytes', 'query', 'values')
+    __slots__ = ('bytes', 'id', 'is_whole', 'query', 'values')
 
-    def __init__(self, query: str, values: list[Any], size: int) -> None:
+    def __init__(self, query: str, values: list[Any], size: int, row_id: bytes, is_whole: bool) -> None:
         #: What writes it.
         self.query = query
         #: The query's values, but for the first, the feed's key.
         self.values = values
         #: About what the server counts for it, which leaves out the key.
         self.bytes = size
+        #: Its id, serialized.
+        self.id = row_id
+        #: Whether it sets every column of the table, so that nothing can be left of a row that was there before.
+        self.is_whole = is_whole
 
 
 class Table:
@@ -173,12 +179,13 @@ class Table:
         :param data: a dict of columns, or an instance of the model
         :param key: the feed that gets it, for messages; ``None`` where many do
         :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
-            new row is the same, and costs neither tombstones nor time
+            new row is the same, and leaves no tombstones
         :raises SerializationException: for what the table can't hold
         """
         get = data.get if isinstance(data, dict) else functools.partial(_value_of, data)
         attributes: list[str] = []
         values: list[Any] = []
+        row_id = b''
         size = ROW_BYTES
         for attribute, convert, serialize, version in self._encoders:
             value = get(attribute)
@@ -195,6 +202,8 @@ class Table:
                 raise SerializationException(
                     f'{attribute}={short(value)} does not fit the table {self.name}: {error}'
                 ) from error
+            if attribute == 'activity_id':
+                row_id = binary
             attributes.append(attribute)
             values.append(binary)
             size += CELL_BYTES + len(binary)
@@ -209,7 +218,7 @@ class Table:
                 f'{where}id {get("activity_id")}: a row of {size} bytes is larger than the {MAX_ROW_BYTES} that '
                 'Cassandra takes: keep large values elsewhere, and only a reference in extra_context'
             )
-        return Row(self._insert_query(tuple(attributes)), values, size)
+        return Row(self._insert_query(tuple(attributes)), values, size, row_id, len(values) == len(self._encoders))
 
     @functools.cached_property
     def _encoders(self) -> list[tuple[str, Any, Any, int]]:
@@ -257,12 +266,27 @@ class Table:
         """The statement that writes a row to a feed."""
         return bound(connection.prepare(row.query), [key, *row.values])
 
+    def clear(self, keys: list[bytes], row_ids: list[bytes]) -> Unbound:
+        """Delete rows as they were before the statements that are sent with this, or after it.
+
+        A row that is written a second time would keep what only the first had. The server counts such a deletion for no
+        tombstone while the row is there, unlike columns that are made null.
+        """
+        prepared = connection.prepare(self.sql(_CLEAR))
+        stamp = struct.pack('>q', connection.timestamp() - 1)
+        return Unbound(prepared, [stamp, _packed_list(keys), _packed_list(row_ids)], 0)
+
     def rows(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows that were read, by the attributes of the model; without the one that stands for static columns alone."""
         found = [row for row in found if row['activity_id'] is not None]
         if self._renamed:
             found = [{self._renamed.get(name, name): value for name, value in row.items()} for row in found]
         return found
+
+
+def _packed_list(items: list[bytes]) -> bytes:
+    """A list of serialized values as it is sent, by version 3 of the protocol and later."""
+    return struct.pack('>i', len(items)) + b''.join(struct.pack('>i', len(item)) + item for item in items)
 
 
 def _value_of(instance: Any, attribute: str) -> Any:

@@ -17,7 +17,7 @@ from stream_framework.storage.cassandra import connection, marks, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage, ids_by_feed
-from stream_framework.storage.cassandra.statements import Rows, SizedStatement, batched, run
+from stream_framework.storage.cassandra.statements import Rows, Unbound, batched, run
 from stream_framework.storage.cassandra.tables import Table, get_table
 
 #: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
@@ -259,7 +259,7 @@ class CassandraTimelineStorage(GroupStorage):
 
         def statements() -> Iterator[Any]:
             # What tells where to cut the first part can be under way together with the writes.
-            yield from batched(table.keyspace, self._rows(table, works))
+            yield from batched(table.keyspace, self._rows(table, works), table.clear)
             yield from looks
 
         if mark_names:
@@ -280,17 +280,19 @@ class CassandraTimelineStorage(GroupStorage):
             rows = list(self._rows_of(table, works[keys[0]]))
             names = table.keys(keys)
             if rows:
-                yield Rows(names, functools.partial(_with_keys, rows), sum(size for _, _, size in rows))
+                yield Rows(names, functools.partial(_with_keys, rows), sum(row.size for row in rows))
 
-    def _rows_of(self, table: Table, work: _Work) -> Iterator[SizedStatement]:
-        """What is written, but for the feed's key: statements, their other values, and their sizes."""
+    def _rows_of(self, table: Table, work: _Work) -> Iterator[Unbound]:
+        """What is written, but for the feed's key, the first of the values."""
+        clears = connection.has_timestamps()
         for data in work.rows.values():
-            row = table.encode(data)
-            yield connection.prepare(row.query), row.values, row.bytes
+            row = table.encode(data, replaces=not clears)
+            replaced = None if row.is_whole else row.id
+            yield Unbound(connection.prepare(row.query), row.values, row.bytes, replaced)
         if work.gone:
             delete = connection.prepare(table.sql(_DELETE_ROW))
             for item in work.gone:
-                yield delete, [IntegerType.serialize(ids.normalize_id(item), 0)], _DELETE_BYTES
+                yield Unbound(delete, [IntegerType.serialize(ids.normalize_id(item), 0)], _DELETE_BYTES)
 
     def _looks(self, table: Table, works: dict[str, _Work]) -> Iterator[Any]:
         """What tells where to cut feeds; first, for each that is to stay long, whether to."""
@@ -472,9 +474,13 @@ class CassandraTimelineStorage(GroupStorage):
             self.delete(key)
 
 
-def _with_keys(rows: list[SizedStatement], names: list[bytes]) -> list[SizedStatement]:
+def _with_keys(rows: list[Unbound], names: list[bytes]) -> list[Unbound]:
     """The statements of :meth:`CassandraTimelineStorage._rows_of` for each of some feeds."""
-    return [(prepared, [name, *values], size) for name in names for prepared, values, size in rows]
+    return [
+        Unbound(prepared, [name, *values], size, replaced)
+        for name in names
+        for prepared, values, size, replaced in rows
+    ]
 
 
 def _parts_to_trim(works: dict[str, _Work]) -> Iterator[dict[str, _Work]]:
