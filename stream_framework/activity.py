@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from stream_framework import activity_streams, ids
 from stream_framework.exceptions import ActivityNotFound, DuplicateActivityException
 from stream_framework.utils import make_list_unique
+from stream_framework.utils.shortcuts import unchanged
 from stream_framework.verbs.base import Verb, verb_class
 
 #: How many activities a group keeps; older ones are only counted.
@@ -405,6 +406,9 @@ class AggregatedActivity(BaseActivity):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _wrap_overridden_id(cls)
+
+    #: Whether a group can be merged with the ids of its activities alone: no method of an application looks at them.
+    merges_references = unchanged('append', 'contains', 'activity_ids', 'get_hydrated', 'get_dehydrated')
 
     @property
     def stored_id(self) -> str | None:

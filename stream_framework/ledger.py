@@ -51,6 +51,7 @@ from celery.utils import gen_unique_id
 
 from stream_framework.exceptions import ConfigurationError, MessageError
 from stream_framework.messages import Encoded
+from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
 from stream_framework.utils import count_task
 from stream_framework.utils.keys import own_key
 
@@ -171,7 +172,7 @@ def _possible(manager: Any) -> Any:
     """The storage of a manager that can keep a ledger, ``None`` if it can't."""
     user_feed_class = getattr(manager, 'user_feed_class', None)
     storage = None if user_feed_class is None else user_feed_class.get_activity_storage()
-    return storage if getattr(storage, 'supports_ledger', False) else None
+    return storage if isinstance(storage, KeepsLedger) else None
 
 
 def _required(manager: Any) -> Any:
@@ -180,7 +181,7 @@ def _required(manager: Any) -> Any:
         name = (manager if isinstance(manager, type) else type(manager)).__name__
         raise ConfigurationError(
             f'the activity storage of the user feed of {name} can keep no ledger: set {name}.keep_ledger to False, or '
-            'give the storage the hooks that BaseActivityStorage describes, and supports_ledger = True'
+            'derive the storage from stream_framework.storage.abilities.KeepsLedger, and define its methods'
         )
     return storage
 
@@ -345,13 +346,13 @@ def _first_name() -> str:
 
 def _first(storage: Any, now: float) -> int:
     first = int((now - KEPT_FOR) // 60)
-    if storage.supports_marks:
-        [mark] = storage.get_marks([_first_name()])
+    if isinstance(storage, KeepsIntents):
+        [mark] = storage.get_intents([_first_name()])
         if mark is not None and mark.isdecimal():
             first = max(first, int(mark))
     return first
 
 
 def _advance(storage: Any, now: float, minute: int) -> None:
-    if storage.supports_marks:
-        storage.set_marks([_first_name()], str(min(minute, int((now - _MARGIN) // 60))), KEPT_FOR)
+    if isinstance(storage, KeepsIntents):
+        storage.set_intents([_first_name()], str(min(minute, int((now - _MARGIN) // 60))), KEPT_FOR)

@@ -14,6 +14,8 @@ from celery.app.trace import trace_task
 from stream_framework import ledger, tasks
 from stream_framework.exceptions import ConfigurationError, MessageError, StorageConnectionError
 from stream_framework.feed_managers.base import FanoutPriority, add_operation
+from stream_framework.storage.abilities import KeepsIntents
+from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.storage.memory import InMemoryActivityStorage
 from tests import managers
 from tests.backends import Memory, running
@@ -364,7 +366,12 @@ def test_the_applications_own_calls_and_following(manager: Any, broker: Broker) 
 
 
 def test_a_storage_that_can_keep_none(manager: Any, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InMemoryActivityStorage, 'supports_ledger', False)
+    class WithoutLedger(KeepsIntents, BaseActivityStorage):
+        add_to_storage = InMemoryActivityStorage.add_to_storage
+        set_intents = InMemoryActivityStorage.set_intents
+        get_intents = InMemoryActivityStorage.get_intents
+
+    monkeypatch.setattr(manager.user_feed_class, 'activity_storage_class', WithoutLedger)
     with pytest.raises(ConfigurationError, match='can keep no ledger: set .*Manager.keep_ledger to False'):
         manager.add_user_activity(USERS[0], act(1, actor=USERS[0]))
     with pytest.raises(ConfigurationError, match='can keep no ledger'):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytz
 from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity, NotificationActivity
 from stream_framework.exceptions import DuplicateActivityException, NotDefinedError
+from stream_framework.utils.shortcuts import unchanged
 
 Pair = tuple[AggregatedActivity, AggregatedActivity]
 
@@ -64,59 +66,81 @@ class BaseAggregator:
 
         :param aggregated: the groups that are there, newest first; they are not changed
         :param activities: in any order; those that their group keeps already are ignored
-        :returns: ``(new, changed, deleted)``: new groups; pairs of an old group and its changed copy; an empty list
+        :returns: ``(new, changed, deleted)``: new groups, ranked; pairs of an old group and its
+            changed copy; an empty list
         """
         current: dict[str, AggregatedActivity] = {}
         for group in aggregated:
             current.setdefault(str(group.group), group)
         new: dict[str, AggregatedActivity] = {}
         changed: dict[str, AggregatedActivity] = {}
-        if type(self).group_activities is not BaseAggregator.group_activities:
-            # A subclass groups in its own way, and may do so to other groups than get_group names.
-            for named, group in self.group_activities(activities).items():
-                if str(named) in current:
-                    self._merge_into(current, changed, str(named), group.activities, group.minimized_activities)
-                else:
-                    new[str(named)] = group
-        else:
-            for activity in _distinct(activities):
-                named = self.get_group(activity)
-                name = str(named)
-                if name in current:
-                    self._merge_into(current, changed, name, [activity])
-                else:
-                    if name not in new:
-                        new[name] = self.aggregated_activity_class(named)
-                    _append(new[name], activity)
+        self._sources = {}
+        for group in self.aggregate(activities):
+            name = str(group.group)
+            if name not in current and name not in new:
+                new[name] = group
+                continue
+            merged = new.get(name) or changed.get(name) or _copy(current[name])
+            # What grouping them has dropped already may be among what the group that is there keeps: all of them join
+            # it one by one, as they would have, had they come one by one.
+            source = self._source_of(group)
+            dropped = group.minimized_activities if source is None else 0
+            joined = [_append(merged, activity) for activity in source or group.activities]
+            if any(joined):
+                merged.minimized_activities += dropped
+                if name not in new:
+                    changed[name] = merged
+        self._sources = None
         return list(new.values()), [(current[name], group) for name, group in changed.items()], []
 
-    def _merge_into(
-        self,
-        current: dict[str, AggregatedActivity],
-        changed: dict[str, AggregatedActivity],
-        name: str,
-        activities: Iterable[Activity],
-        minimized: int = 0,
-    ) -> None:
-        group = changed.get(name) or _copy(current[name])
-        appended = [activity for activity in activities if _append(group, activity)]
-        if appended:
-            # What grouping them has already dropped counts here, too.
-            group.minimized_activities += minimized
-            changed[name] = group
+    #: While groups are merged: the id() of a group that was made -> it, and all that it was made of.
+    _sources: dict[int, tuple[AggregatedActivity, list[Activity]]] | None = None
+
+    def _source_of(self, group: AggregatedActivity) -> list[Activity] | None:
+        """All that a group was made of; ``None`` if somebody else has made, or changed, it."""
+        made, source = (self._sources or {}).get(id(group), (None, []))
+        kept = len(group.activities)
+        if made is not group or kept + group.minimized_activities != len(source):
+            return None
+        # By identity, since activities compare their ids only.
+        return source if all(map(operator.is_, group.activities, source[len(source) - kept :])) else None
 
     def group_activities(self, activities: Iterable[Activity]) -> dict[Any, AggregatedActivity]:
         """Group activities, unranked.
 
         :returns: what :meth:`get_group` returned -> the group
         """
-        groups: dict[Any, AggregatedActivity] = {}
+        known, self._names = self._names or {}, None
+        members: dict[str, list[Activity]] = {}
+        names: dict[str, Any] = {}
         for activity in _distinct(activities):
-            named = self.get_group(activity)
-            if named not in groups:
-                groups[named] = self.aggregated_activity_class(named)
-            _append(groups[named], activity)
+            name = known[id(activity)] if id(activity) in known else self.get_group(activity)
+            # Names that look alike when they are stored are one name.
+            names.setdefault(str(name), name)
+            members.setdefault(str(name), []).append(activity)
+        groups: dict[Any, AggregatedActivity] = {}
+        for text, of_group in members.items():
+            group = groups[names[text]] = self.aggregated_activity_class(names[text])
+            for activity in of_group:
+                _append(group, activity)
+            if self._sources is not None:
+                self._sources[id(group)] = (group, of_group)
         return groups
+
+    # What names_of() found for the activities that are to be merged next, by their id(): get_group() is called once.
+    _names: dict[int, Any] | None = None
+
+    def names_of(self, activities: Iterable[Activity]) -> frozenset[str] | None:
+        """Return the names of the groups that activities belong to; ``None`` where merging may touch any group."""
+        if not self.merges_as_usual:
+            return None
+        self._names = {id(activity): self.get_group(activity) for activity in activities}
+        return frozenset(map(str, self._names.values()))
+
+    #: Whether merging touches only the groups that :meth:`get_group` names.
+    merges_as_usual = unchanged('merge', 'aggregate', 'group_activities')
+    #: Whether merging the same is the same each time: nothing of an application's own is called.
+    is_stock: bool | unchanged = False
 
     def get_group(self, activity: Activity) -> Any:
         """The name of the group that an activity belongs to; subclasses define it.
@@ -136,9 +160,6 @@ class BaseAggregator:
         """The groups in the order in which they are shown; subclasses define it."""
         raise NotDefinedError(f'{type(self).__name__} must define rank(aggregated)')
 
-    def _group_name(self, activity: Activity) -> str:
-        return str(self.get_group(activity))
-
     def _date(self, activity: Activity) -> str:
         if self.timezone is pytz.utc:
             return activity.time.date().isoformat()
@@ -156,6 +177,8 @@ class RecentRankMixin:
 class RecentVerbAggregator(RecentRankMixin, BaseAggregator):
     """One group for each verb and day."""
 
+    is_stock = unchanged('merge', 'aggregate', 'group_activities', 'get_group', 'rank')
+
     def get_group(self, activity: Activity) -> str:
         """``'<verb id>-<date>'``, the date in ISO form.
 
@@ -169,6 +192,8 @@ class RecentVerbAggregator(RecentRankMixin, BaseAggregator):
 
 class NotificationAggregator(RecentRankMixin, BaseAggregator):
     """One group for each verb, object and day: "anna and 3 others loved your pin"."""
+
+    is_stock = unchanged('merge', 'aggregate', 'group_activities', 'get_group', 'rank')
 
     def get_group(self, activity: Activity) -> str:
         """``'<verb id>-<object id>-<date>'``, the date in ISO form.

@@ -122,7 +122,7 @@ def _replicas(strategy: Any) -> dict[str, int] | None:
 
 
 def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
-    from stream_framework.storage.cassandra import ledger, marks, schema
+    from stream_framework.storage.cassandra import intents, ledger, schema
 
     classes = [feed_class for feed_class in feed_classes if schema.is_on_cassandra(feed_class)]
     lines: list[str] = []
@@ -133,7 +133,7 @@ def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
         name = words[5] if words[0] == 'CREATE' else words[2]
         if words[0] == 'ALTER':
             yield 'warning', f'table {name} has no column {words[4]}, so that it keeps less', remedy
-        elif name.endswith(f'{marks.TABLE}"'):
+        elif name.endswith(f'{intents.TABLE}"'):
             yield 'warning', f'table {name} is missing; the first removal or unfollow tries to create it', remedy
         elif name.endswith(f'{ledger.TABLE}"'):
             yield 'warning', f'table {name} is missing; a manager with keep_ledger tries to create it', remedy
@@ -154,15 +154,15 @@ def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
 
 def _reads(session: Any, keyspace: Any) -> Iterator[_Line]:
     """Read a row that isn't there, at the level of plain reads, and at that of guarded changes."""
-    from stream_framework.storage.cassandra import marks
+    from stream_framework.storage.cassandra import intents
     from stream_framework.storage.cassandra.driver import ConsistencyLevel, SimpleStatement
     from stream_framework.storage.cassandra.errors import translated
 
-    if marks.TABLE not in keyspace.tables:
+    if intents.TABLE not in keyspace.tables:
         return
     serial = connection.serial_consistency()
     for level in (config.consistency(), serial):
-        query = f'SELECT value FROM "{keyspace.name}"."{marks.TABLE}" WHERE name = %s'
+        query = f'SELECT value FROM "{keyspace.name}"."{intents.TABLE}" WHERE name = %s'
         statement = SimpleStatement(query, consistency_level=level)
         started = time.perf_counter()
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stream_framework.feed_managers.intents import ADDED, Intents, settle
-from stream_framework.feeds.base import BaseFeed
-from stream_framework.storage.base import BaseBatch
+from stream_framework.feed_managers.intents import ADDED, REMOVED, Intents, settle
+from stream_framework.storage.batch import BaseBatch
 
 
 def apply(
@@ -15,14 +14,14 @@ def apply(
     feed_class: Any,
     user_ids: Sequence[Any],
     kwargs: Mapping[str, Any],
-    repeats: bool = False,
+    stock: str | None = None,
     intents: Intents | None = None,
     names: Sequence[str] = (),
 ) -> list[str | None] | None:
     """Apply an operation to the feeds of some users, and read intents when all is written.
 
     :param kwargs: what the operation is called with, beside the feed and the batch
-    :param repeats: whether the operation does the same with each feed
+    :param stock: the intent that the operation carries out, if it is the library's: feeds of a class get the same then
     :param intents: where to read intents
     :param names: the intents to read
     :returns: those intents; ``None`` where the batch can not read them
@@ -31,25 +30,20 @@ def apply(
         return None
     with feed_class.get_timeline_batch_interface() as batch_interface:
         kwargs = {**kwargs, 'batch_interface': batch_interface}
-        shared = batch_interface.storage if isinstance(batch_interface, BaseBatch) else None
-        for done, user_id in enumerate(user_ids):
-            feed = feed_class(user_id)
-            if shared is not None:
-                if 'timeline_storage' not in vars(feed):
-                    feed.timeline_storage = shared
-                if (
-                    done == 1
-                    and repeats
-                    and _differ_in_keys(feed_class)
-                    and batch_interface.repeats(feed, kwargs.get('activities'), kwargs.get('trim', True))
-                ):
-                    # What the first got is queued for all others, without making a feed for each.
-                    batch_interface.repeat(_keys(feed_class.key_format, user_ids[2:]))
-                    break
-            operation(feed, **kwargs)
-        if shared is not None and intents is not None:
-            batch_interface.then_read_marks(intents.storage, names)
-    return batch_interface.marks if shared is not None else None
+        if stock in _TO_MANY and kwargs.keys() <= _KNOWN:
+            getattr(feed_class, _TO_MANY[stock])(user_ids, **kwargs)
+        else:
+            for user_id in user_ids:
+                operation(feed_class(user_id), **kwargs)
+        if intents is None or not isinstance(batch_interface, BaseBatch):
+            return None
+        batch_interface.then_read_intents(intents.storage, names)
+    return batch_interface.intents
+
+
+#: Intent -> the class method of feeds that does it with many of them.
+_TO_MANY: dict[str | None, str] = {ADDED: 'add_to_many', REMOVED: 'remove_from_many'}
+_KNOWN = {'activities', 'batch_interface', 'trim'}
 
 
 def apply_in_order(
@@ -74,29 +68,9 @@ def apply_in_order(
         # The batch reads the intents in the same round trip that writes, where it can.
         nonlocal read
         some = {**kwargs, 'activities': [activities[position] for position in positions]}
-        read = apply(operations[each], feed_class, user_ids, some, each == ADDED, intents, names)
+        read = apply(operations[each], feed_class, user_ids, some, each, intents, names)
 
     def wanted() -> dict[int, str | None]:
         return dict(enumerate(read or intents.get(names)))
 
     settle(intent, range(len(activities)), do, wanted)
-
-
-def _differ_in_keys(feed_class: Any) -> bool:
-    """Whether feeds of a class are made as the library makes them, and add as the library does."""
-    return (
-        feed_class.__init__ is BaseFeed.__init__
-        and feed_class.__new__ is object.__new__
-        and feed_class.add_many is BaseFeed.add_many
-        and isinstance(feed_class.key_format, str)
-        and not hasattr(feed_class, 'key')
-    )
-
-
-def _keys(key_format: str, user_ids: Iterable[Any]) -> list[str]:
-    """The keys of users' feeds."""
-    head, id_itself, tail = key_format.partition('%(user_id)s')
-    if id_itself and '%' not in head + tail:
-        # The same in half the time, for nearly all formats.
-        return [f'{head}{user_id!s}{tail}' for user_id in user_ids]
-    return [key_format % {'user_id': user_id} for user_id in user_ids]

@@ -19,6 +19,7 @@ from stream_framework.feed_managers import applying, following, publishing
 from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents
 from stream_framework.feeds.base import UserBaseFeed, stored_already
 from stream_framework.feeds.redis import RedisFeed
+from stream_framework.storage.abilities import KeepsIntents
 from stream_framework.utils import MetricsOfSettings, chunks
 
 
@@ -292,7 +293,7 @@ class Manager:
         with metrics.fanout_timer(feed_class):
             intents = self._intents() if operation in _INTENTS and activities else None
             if intents is None:
-                applying.apply(operation, feed_class, user_ids, kwargs, repeats=operation is add_operation)
+                applying.apply(operation, feed_class, user_ids, kwargs, stock=_INTENTS.get(operation))
             else:
                 applying.apply_in_order(intents, _INTENTS[operation], _OPERATIONS, feed_class, user_ids, kwargs)
         count = len(activities) if isinstance(activities, Sized) else 1
@@ -332,7 +333,7 @@ class Manager:
     def _intents(self) -> Intents | None:
         """Return the intents of this class of managers; ``None`` where the activity storage keeps none."""
         storage = self.user_feed_class.get_activity_storage()
-        if storage is None or not storage.supports_marks:
+        if not isinstance(storage, KeepsIntents):
             return None
         return Intents(storage, type(self), self.operation_ttl)
 

@@ -13,8 +13,6 @@ from typing import Any, Protocol
 
 from stream_framework.activity import AggregatedActivity
 from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents, settle
-from stream_framework.feeds.base import BaseFeed
-from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 
 #: How many activities following copies at a time, so that following many users does not hold all that they did.
 COPIED_AT_A_TIME = 100_000
@@ -137,7 +135,7 @@ def copy_newest(manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limi
     found = newest(manager, target_ids, limit)
     activities = [activity for of_target in found.values() for activity in of_target]
     # Flat feeds take references as they are; looking the activities up is for those that look at them.
-    if activities and not all(_takes_references(feed) for feed in feeds):
+    if activities and not all(feed.takes_references for feed in feeds):
         source = manager.get_user_feed(target_ids[0])
         if source.needs_hydration(activities):
             activities = source.hydrate_activities(activities)
@@ -150,9 +148,10 @@ def copy_newest(manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limi
 def newest(manager: HasFeeds, target_ids: Sequence[Any], limit: int) -> dict[Any, list[Any]]:
     """Return target -> the newest entries of its user feed, perhaps as references. One round trip."""
     sources = {target_id: manager.get_user_feed(target_id) for target_id in target_ids}
-    if any(_reads_its_own_way(source) for source in sources.values()):
+    first = sources[target_ids[0]]
+    storage = first.timeline_storage
+    if not storage.reads_as_usual or not all(_is_read_like(source, first) for source in sources.values()):
         return {target_id: source[:limit] for target_id, source in sources.items()}
-    storage = sources[target_ids[0]].timeline_storage
     snapshots = storage.read_newest([source.key for source in sources.values()], limit)
     return {
         target_id: [storage.load_entry(snapshot.key, entry) for entry in snapshot.entries]
@@ -196,19 +195,10 @@ def _remove(feed: Any, activities: list[Any]) -> None:
             feed.remove_many(activities, batch_interface=batch_interface)
 
 
-def _reads_its_own_way(feed: Any) -> bool:
-    """Whether a feed is read as its class says, or from a storage that it has made for itself."""
-    cls = type(feed)
+def _is_read_like(source: Any, first: Any) -> bool:
+    """Whether slices of a feed show just what its timeline holds, and that is read as the first feed's is."""
     return (
-        cls.get_activity_slice is not BaseFeed.get_activity_slice
-        or cls.__getitem__ is not BaseFeed.__getitem__
-        or 'timeline_storage' in vars(feed)
-    )
-
-
-def _takes_references(feed: Any) -> bool:
-    return (
-        type(feed).add_many is BaseFeed.add_many
-        and type(feed).on_update_feed is BaseFeed.on_update_feed
-        and feed.timeline_serializer is SimpleTimelineSerializer
+        type(source) is type(first)
+        and source.reads_as_usual
+        and (source is first or source.timeline_storage.is_like(first.timeline_storage))
     )

@@ -20,8 +20,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from stream_framework.exceptions import UpdateConflictError
-from stream_framework.feeds.base import BaseFeed
-from stream_framework.storage.base import BaseActivityStorage, keeps_promise
 from stream_framework.utils.keys import own_key
 
 Thing = TypeVar('Thing', bound=Hashable)
@@ -85,12 +83,13 @@ def settle(
 class Intents:
     """The intents of one class of managers, by name, in an activity storage.
 
-    :param storage: where they are kept
+    :param storage: where they are kept: an activity storage that is a
+        :class:`~stream_framework.storage.abilities.KeepsIntents`
     :param manager_class: managers of other classes have intents of their own, even in the same storage
     :param ttl: for how long they are kept, in seconds
     """
 
-    def __init__(self, storage: BaseActivityStorage, manager_class: type, ttl: float) -> None:
+    def __init__(self, storage: Any, manager_class: type, ttl: float) -> None:
         self.storage = storage
         self.ttl = ttl
         self._prefix = _prefix(manager_class)
@@ -113,11 +112,11 @@ class Intents:
 
         :param existing: set only those that there are
         """
-        self.storage.set_marks(names, intent, self.ttl, existing=existing)
+        self.storage.set_intents(names, intent, self.ttl, existing=existing)
 
     def get(self, names: Sequence[str]) -> list[str | None]:
         """Return intents, in the order of their names; ``None`` for those that there are not. One round trip."""
-        return self.storage.get_marks(names)
+        return self.storage.get_intents(names)
 
     def store(self, feed_class: Any, insert: Callable[..., Any], given: Any, activities: Iterable[Any]) -> None:
         """Store activities, and turn the intents that there are to ``added``; in one step where that is possible.
@@ -126,10 +125,9 @@ class Intents:
         :param given: what ``insert`` is called with
         """
         names = self.of_activities(activities)
-        if _inserts_as_usual(feed_class) and keeps_promise(type(self.storage), 'supports_marks', *_STORING):
-            insert(given, turn_marks=(names, ADDED, self.ttl))
+        if feed_class.inserts_as_usual:
+            self.storage.add_and_turn(list(activities), names, ADDED, self.ttl)
         else:
-            # An application's own method, written for 1.4.0, need not pass on keywords that it does not know.
             insert(given)
             self.set(names, ADDED, existing=True)
 
@@ -152,16 +150,3 @@ def _plain(user_id: Any) -> Any:
         return operator.index(user_id)
     except TypeError:
         return user_id
-
-
-_STOCK_INSERTS: dict[str, Any] = {
-    'insert_activity': BaseFeed.insert_activity.__func__,  # type: ignore[attr-defined]
-    'insert_activities': BaseFeed.insert_activities.__func__,  # type: ignore[attr-defined]
-}
-
-#: What takes ``turn_marks``.
-_STORING = ('add', 'add_many', 'add_to_storage')
-
-
-def _inserts_as_usual(feed_class: Any) -> bool:
-    return all(getattr(getattr(feed_class, name), '__func__', None) is own for name, own in _STOCK_INSERTS.items())

@@ -8,10 +8,11 @@ import copy
 import functools
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
+from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base import (
@@ -20,8 +21,14 @@ from stream_framework.storage.base import (
     BaseActivityStorage,
     BaseBatch,
     BaseTimelineStorage,
-    keeps_promise,
 )
+from stream_framework.utils.shortcuts import shortcut, unchanged
+
+# What makes a feed what it is: a fan-out makes a feed for each user where an application has its own way for any of it.
+OF_EACH_FEED = (
+    '__init__', '__new__', 'key', 'key_format', 'max_length', 'trim_chance', 'timeline_storage', 'trim',
+    'on_update_feed', 'get_timeline_storage', 'get_timeline_storage_options',
+)  # fmt: skip
 
 
 class _MadeOnFirstUse:
@@ -173,26 +180,79 @@ class BaseFeed:
         :returns: how many were new, where the storage can tell
         :raises ValueError: for anything that is no activity of this feed's class
         """
-        batch = batch_interface if isinstance(batch_interface, BaseBatch) else None
-        if batch is not None and not (args or kwargs) and batch.repeats(self, activities, trim):
-            return None
+        activities = self._checked(activities, references=batch_interface is not None)
         if batch_interface is None:
-            activities = self._checked(activities)
             self._store(activities)
         else:
-            if batch is None or not batch.is_checked(activities, type(self)):
-                activities = self._checked(activities, references=True)
-                if batch is not None:
-                    batch.has_checked(activities, type(self))
             kwargs['batch_interface'] = batch_interface
-        rides, follows = self._trimming(trim, batch is not None)
-        if rides:
+        mode = self.trim_mode(trim)
+        if mode == 'within':
             kwargs['trim_length'] = self.max_length
         added = self.timeline_storage.add_many(self.key, activities, *args, **kwargs)
-        self._written(activities, [], batch_interface, follows)
-        if batch is not None and activities and not args and self._writes_alike():
-            batch.repeatable(self, activities, trim)
+        self._written(activities, [], batch_interface, mode == 'after')
         return added
+
+    @classmethod
+    def add_to_many_by_hooks(
+        cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True
+    ) -> None:
+        """Add the same activities to the feeds of many users: by :meth:`add_many` of each."""
+        for user_id in user_ids:
+            cls(user_id).add_many(activities, batch_interface=batch_interface, trim=trim)
+
+    @classmethod
+    def remove_from_many_by_hooks(
+        cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True
+    ) -> None:
+        """Remove the same activities from the feeds of many users: by :meth:`remove_many` of each."""
+        for user_id in user_ids:
+            cls(user_id).remove_many(activities, batch_interface=batch_interface, trim=trim)
+
+    @shortcut(*OF_EACH_FEED, 'add', 'add_many', plain='add_to_many_by_hooks')
+    @classmethod
+    def add_to_many(cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True) -> None:
+        """Add the same activities to the feeds of many users; what a fan-out calls.
+
+        What is the same for all is done once: activities are checked and serialized, and one write is queued.
+
+        :param user_ids: whose feeds
+        :param activities: instances of ``activity_class``
+        :param batch_interface: the batch, see :meth:`get_timeline_batch_interface`
+        :param trim: as of :meth:`add_many`
+        """
+        user_ids = list(user_ids)
+        storage = cls.get_timeline_storage() if user_ids else None
+        mode = None if storage is None else cls._mode_for_many(storage, trim)
+        if storage is None or mode == 'after' or not isinstance(batch_interface, BaseBatch):
+            cls.add_to_many_by_hooks(user_ids, activities, batch_interface, trim)
+            return
+        keys = _keys(cls.key_format, user_ids)
+        activities = cls(user_ids[0])._checked(activities, references=True)
+        if activities:
+            storage.add_to_many(keys, activities, batch_interface, cls.max_length if mode else None)
+
+    @shortcut(*OF_EACH_FEED, 'remove', 'remove_many', plain='remove_from_many_by_hooks')
+    @classmethod
+    def remove_from_many(
+        cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True
+    ) -> None:
+        """Remove the same activities from the feeds of many users; parameters as of :meth:`add_to_many`."""
+        user_ids = list(user_ids)
+        storage = cls.get_timeline_storage() if user_ids else None
+        mode = None if storage is None else cls._mode_for_many(storage, trim)
+        if storage is None or mode == 'after' or not isinstance(batch_interface, BaseBatch):
+            cls.remove_from_many_by_hooks(user_ids, activities, batch_interface, trim)
+            return
+        activities = _as_list(activities)
+        if activities:
+            keys = _keys(cls.key_format, user_ids)
+            storage.remove_from_many(keys, activities, batch_interface, cls.max_length if mode else None)
+
+    @classmethod
+    def _mode_for_many(cls, storage: Any, trim: bool) -> str | None:
+        if not trim or cls.trim_chance <= 0:
+            return None
+        return cls._draw_trim_mode(storage) if storage.trims_within else 'after'
 
     def remove(self, activity_or_id: Any, *args: Any, **kwargs: Any) -> Any:
         """Remove one activity; see :meth:`remove_many`."""
@@ -212,11 +272,11 @@ class BaseFeed:
         activity_ids = _as_list(activity_ids)
         if batch_interface is not None:
             kwargs['batch_interface'] = batch_interface
-        rides, trim = self._trimming(trim, isinstance(batch_interface, BaseBatch))
-        if rides:
+        mode = self.trim_mode(trim)
+        if mode == 'within':
             kwargs['trim_length'] = self.max_length
         removed = self.timeline_storage.remove_many(self.key, activity_ids, *args, **kwargs)
-        self._written([], activity_ids, batch_interface, trim)
+        self._written([], activity_ids, batch_interface, mode == 'after')
         return removed
 
     def on_update_feed(self, new: Any, deleted: Any) -> None:
@@ -284,7 +344,7 @@ class BaseFeed:
         """
         if not rehydrate:
             return self._read(start, stop)
-        hydrated, found = self._read_whole(start, stop)
+        hydrated, found = self._read_page(start, stop)
         if stop is None:
             return hydrated
         wanted = stop - (start or 0)
@@ -292,7 +352,7 @@ class BaseFeed:
         while len(hydrated) < wanted and found == step:
             start, step = stop, max(wanted - len(hydrated), 25)
             stop = start + step
-            more, found = self._read_whole(start, stop)
+            more, found = self._read_page(start, stop)
             hydrated += more
         return hydrated[:wanted]
 
@@ -307,7 +367,7 @@ class BaseFeed:
         """
         activities = list(activities)
         wanted = [key for activity in activities if activity.dehydrated for key in activity._activity_ids]
-        whole = self.activity_storage.get_map(wanted) if wanted else {}
+        whole = self.whole_activities.get_map(wanted) if wanted else {}
         hydrated: list[Any] = []
         for activity in activities:
             if type(activity) is DehydratedActivity:
@@ -364,21 +424,51 @@ class BaseFeed:
             self.key, start, stop, filter_kwargs=self._filter_kwargs, ordering_args=self._ordering_args
         )
 
-    def _read_whole(self, start: int | None, stop: int | None) -> tuple[list[Any], int]:
-        """What is at these positions, with whole activities; and how many entries that were in the timeline."""
-        cls = type(self)
-        if (
-            self.timeline_storage.holds_references
-            and cls.needs_hydration is BaseFeed.needs_hydration
-            and cls.hydrate_activities is BaseFeed.hydrate_activities
-        ):
-            return self.timeline_storage.get_whole(
-                self.activity_storage, self.key, start, stop, self._filter_kwargs, self._ordering_args
-            )
+    def _read_page_by_hooks(self, start: int | None, stop: int | None) -> tuple[list[Any], int]:
         found = self._read(start, stop)
         if not (self.needs_hydration(found) or any(map(_is_empty, found))):
             return found, len(found)
         return self.hydrate_activities(found), len(found)
+
+    @shortcut('needs_hydration', 'hydrate_activities', plain='_read_page_by_hooks')
+    def _read_page(self, start: int | None, stop: int | None) -> tuple[list[Any], int]:
+        """What is at these positions, with whole activities; and how many entries that were in the timeline."""
+        if not self.timeline_storage.holds_references:
+            return self._read_page_by_hooks(start, stop)
+        return self.timeline_storage.get_page(
+            self.whole_activities, self.key, start, stop, self._filter_kwargs, self._ordering_args
+        )
+
+    @property
+    def whole_activities(self) -> Any:
+        """The activity storage.
+
+        :raises ConfigurationError: if there is none
+        """
+        storage = self.activity_storage
+        if storage is None:
+            name = type(self).__name__
+            raise ConfigurationError(
+                f'{name} holds only references in its timeline, and has no activity storage to look them up in: set '
+                f'{name}.activity_storage_class, or a timeline_serializer that stores whole activities'
+            )
+        return storage
+
+    #: Whether a slice of the feed is what its timeline holds, read by the library's hooks.
+    reads_as_usual = unchanged(
+        '__getitem__', 'get_activity_slice', 'needs_hydration', 'hydrate_activities', 'get_timeline_storage',
+        'get_timeline_storage_options', 'get_activity_storage',
+    )  # fmt: skip
+    #: Whether storing whole activities is the activity storage's work alone.
+    inserts_as_usual = unchanged('insert_activity', 'insert_activities')
+    #: Whether nobody looks at what is added.
+    adds_as_usual = unchanged('add', 'add_many', 'on_update_feed', 'trim')
+
+    @property
+    def takes_references(self) -> bool:
+        """Whether references are all that adding needs: the timeline holds ids, and no hook looks at the activities."""
+        storage = self.timeline_storage
+        return self.adds_as_usual and storage.serializes_once and storage.serializer.holds_references
 
     def _checked(self, activities: Any, references: bool = False) -> Any:
         # References, as a timeline gives them, are all that following needs of a flat feed's activities.
@@ -397,45 +487,35 @@ class BaseFeed:
         if self.activity_storage_class is not None and not _stored_already.get():
             self.insert_activities(activities)
 
-    def _trimming(self, trim: bool, batched: bool) -> tuple[bool, bool]:
-        """Whether a write trims in its own step, and whether it is to be followed by :meth:`trim`.
+    def trim_mode_by_hooks(self, trim: bool) -> str | None:
+        """Say whether a write is followed by :meth:`trim`: ``'after'`` or ``None``."""
+        return 'after' if trim and self.trim_chance > 0 and random.random() < self.trim_chance else None
 
-        :param batched: whether the storage decides how it is written
+    @shortcut('trim', plain='trim_mode_by_hooks')
+    def trim_mode(self, trim: bool) -> str | None:
+        """Say how a write trims the feed: ``'within'`` its own step, ``'after'`` it by :meth:`trim`, or ``None``.
+
+        Draws with probability ``trim_chance`` where trimming isn't free.
         """
         if not trim or self.trim_chance <= 0:
-            return False, False
-        storage = self.timeline_storage
-        # A subclass that trims in its own way is asked to, instead.
-        exact = storage.trims_on_write and not _is_own(self.trim, BaseFeed.trim)
-        if not ((exact and storage.trims_for_free) or random.random() < self.trim_chance):
-            return False, False
-        rides = exact and (batched or keeps_promise(type(storage), 'trims_on_write', *_WRITES))
-        return rides, not rides
+            return None
+        return self._draw_trim_mode(self.timeline_storage)
 
     @classmethod
-    def _writes_alike(cls) -> bool:
-        """Whether adding the same to two feeds of the class differs in nothing but the key."""
-        storage_class = cls.timeline_storage_class
-        return (
-            cls.on_update_feed is BaseFeed.on_update_feed
-            and storage_class.add_many is BaseTimelineStorage.add_many
-            and isinstance(cls.max_length, int)
-            and isinstance(cls.trim_chance, (int, float))
-            and (cls.trim_chance <= 0 or (storage_class.trims_on_write and cls.trim is BaseFeed.trim))
-        )
+    def _draw_trim_mode(cls, storage: Any) -> str | None:
+        if not storage.trims_each_write and random.random() >= cls.trim_chance:
+            return None
+        return 'within' if storage.trims_within else 'after'
 
     def _written(self, new: Any, deleted: Any, batch_interface: Any, trim: bool) -> None:
-        hook = _is_own(self.on_update_feed, BaseFeed.on_update_feed)
         if isinstance(batch_interface, BaseBatch):
             if trim:
                 batch_interface.after(self.trim)
-            if hook:
-                batch_interface.after(functools.partial(self.on_update_feed, new, deleted))
+            batch_interface.after(functools.partial(self.on_update_feed, new, deleted))
             return
         if trim:
             self.trim()
-        if hook:
-            self.on_update_feed(new, deleted)
+        self.on_update_feed(new, deleted)
 
 
 class UserBaseFeed(BaseFeed):
@@ -445,13 +525,13 @@ class UserBaseFeed(BaseFeed):
     max_length = 10**6
 
 
-# What takes the length to trim to, where a storage trims as it writes.
-_WRITES = ('add_many', 'remove_many', 'add_to_storage', 'remove_from_storage')
-
-
-def _is_own(method: Any, base: Any) -> bool:
-    """Whether a feed's method, of its class or set on the feed itself, is another than the base's."""
-    return getattr(method, '__func__', None) is not base
+def _keys(key_format: str, user_ids: Sequence[Any]) -> list[str]:
+    """The keys of users' feeds."""
+    head, id_itself, tail = key_format.partition('%(user_id)s')
+    if id_itself and '%' not in head + tail:
+        # The same in half the time, for nearly all formats.
+        return [f'{head}{user_id!s}{tail}' for user_id in user_ids]
+    return [key_format % {'user_id': user_id} for user_id in user_ids]
 
 
 def _is_empty(item: Any) -> bool:

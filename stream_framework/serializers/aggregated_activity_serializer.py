@@ -11,6 +11,7 @@ from stream_framework.exceptions import InvalidIdError, SerializationException
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseAggregatedSerializer
 from stream_framework.serializers.utils import are_digits, check_reserved, format_time, parse_time, short, to_text
+from stream_framework.utils.shortcuts import unchanged
 
 _NEVER = '-1'
 
@@ -50,6 +51,9 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         if self._activity_serializer is None:
             self._activity_serializer = self.activity_serializer_class(self.activity_class)
         return self._activity_serializer
+
+    writes_as_usual = unchanged('dumps', 'check_type')
+    reads_as_usual = unchanged('loads', 'peek_group', 'peek')
 
     def dumps(self, aggregated: Any) -> str:
         """Write a group as text; the group is left as it is.
@@ -124,6 +128,8 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
 
         A fan-out asks this of every group of every follower, so text is only compared, not taken apart.
         """
+        if not self.reads_as_usual:
+            return list(entries)
         identifier = self.identifier
         prefixes = tuple([f'{identifier}{name};;' for name in names])
         selected = []

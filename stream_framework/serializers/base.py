@@ -7,6 +7,7 @@ from typing import Any
 
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.serializers.utils import short
+from stream_framework.utils.shortcuts import unchanged
 
 
 class BaseSerializer:
@@ -22,6 +23,14 @@ class BaseSerializer:
     """
 
     activity_class: Any
+
+    #: Whether this is one of the library's serializers, with no hook overridden: what it makes of an activity is the
+    #: same each time, and may be shared.
+    writes_as_usual: bool | unchanged = False
+    #: Likewise for reading.
+    reads_as_usual: bool | unchanged = False
+    #: Whether what is stored is the id and nothing else.
+    holds_references: bool | unchanged = False
 
     def __init__(self, activity_class: Any = Activity, *args: Any, **kwargs: Any) -> None:
         self.activity_class = activity_class
@@ -84,4 +93,6 @@ class BaseAggregatedSerializer(BaseSerializer):
 
     def select(self, entries: Iterable[tuple[Any, Any]], names: Collection[str]) -> list[tuple[Any, Any]]:
         """Select the entries ``(id, data)`` whose groups have one of these names, or a name that can't be read."""
+        if not self.reads_as_usual:
+            return list(entries)
         return [entry for entry in entries if (name := self.peek_group(entry[1])) is None or name in names]

@@ -9,6 +9,7 @@ from stream_framework.activity import DehydratedActivity
 from stream_framework.exceptions import InvalidIdError, SerializationException
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import short
+from stream_framework.utils.shortcuts import unchanged
 
 
 class SimpleTimelineSerializer(BaseSerializer):
@@ -17,6 +18,12 @@ class SimpleTimelineSerializer(BaseSerializer):
     >>> SimpleTimelineSerializer().loads('13732667550000000000500001').serialization_id
     13732667550000000000500001
     """
+
+    writes_as_usual = unchanged('dumps', 'check_type')
+    reads_as_usual = unchanged('loads')
+    holds_references = unchanged('dumps', 'loads')
+    #: Whether an id is stored as it is.
+    stores_ids = unchanged('dumps')
 
     def check_type(self, data: Any) -> None:
         """Accept references to activities as well."""

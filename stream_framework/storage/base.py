@@ -13,10 +13,7 @@ Three values travel between them:
 
 from __future__ import annotations
 
-import logging
-import operator
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from typing import Any, ClassVar
 
 from stream_framework import ids
@@ -26,12 +23,11 @@ from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSerializer
 from stream_framework.serializers.dummy import DummySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
-from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.abilities import GuardsGroups, KeepsIntents, KeepsLedger
+from stream_framework.storage.batch import BaseBatch, Write, call_all, iter_parts, runs
+from stream_framework.storage.changes import Change, MarkerChange, Pairs, Snapshot, apply_by_hooks
 from stream_framework.utils import MetricsOfSettings
-
-logger = logging.getLogger(__name__)
-
-Pairs = list[tuple[Any, Any]]
+from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: The filters that every timeline understands.
 FILTERS = ('activity_id__gt', 'activity_id__gte', 'activity_id__lt', 'activity_id__lte')
@@ -111,9 +107,7 @@ class BaseStorage:
 
     def serialize_activities(self, activities: Iterable[Any]) -> dict[Any, Any]:
         """Id -> what is stored of it, in the order given."""
-        # The serializer itself, unless a subclass has its own way.
-        own = type(self).serialize_activity is not BaseStorage.serialize_activity
-        dumps, to_id = self.serialize_activity if own else self.serializer.dumps, self.activity_to_id
+        dumps, to_id = self.serialize_activity, self.activity_to_id
         return {to_id(activity): dumps(activity) for activity in activities}
 
     def deserialize_activities(self, data: Mapping[Any, Any] | Iterable[Any]) -> list[Any]:
@@ -123,11 +117,13 @@ class BaseStorage:
         """
         return self.load_many(None, data.items() if isinstance(data, Mapping) else ((None, item) for item in data))
 
+    def load_by_hooks(self, key: str | None, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+        """Deserialize pairs through :meth:`deserialize_activities`, which knows no ids."""
+        return list(self.deserialize_activities([data for _, data in pairs]))
+
+    @shortcut('deserialize_activities', plain='load_by_hooks')
     def load_all(self, key: str | None, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
-        """The same as :meth:`load_many`, but in a subclass's own way if it has one."""
-        if type(self).deserialize_activities is not BaseStorage.deserialize_activities:
-            # A subclass has its own way.
-            return list(self.deserialize_activities([data for _, data in pairs]))
+        """Deserialize pairs ``(id, data)``, through :meth:`deserialize_activities` where a subclass overrides it."""
         return self.load_many(key, pairs)
 
     def load(self, key: str | None, activity_id: Any, data: Any) -> Any:
@@ -141,7 +137,7 @@ class BaseStorage:
         :param pairs: ``(id, data)``; the id is ``None`` if it isn't known
         :raises SerializationException: naming key and id
         """
-        if type(self.serializer).loads is ActivitySerializer.loads:
+        if isinstance(self.serializer, ActivitySerializer) and self.serializer.reads_as_usual:
             pairs = list(pairs)
             try:
                 return self.serializer.load_many(pairs)
@@ -178,16 +174,9 @@ class BaseStorage:
 class BaseActivityStorage(BaseStorage):
     """Keeps whole activities, by id, for all the feeds whose timelines hold only references.
 
-    Hooks: :meth:`add_to_storage`, :meth:`get_from_storage`, :meth:`remove_from_storage`, and for what was published
-    last to win (see :mod:`stream_framework.feed_managers.base`) :meth:`set_marks`, :meth:`get_marks`; for a ledger
-    of what was published and isn't done (see :mod:`stream_framework.ledger`) :meth:`write_ledger`,
-    :meth:`delete_from_ledger`, :meth:`find_in_ledger`, :meth:`read_ledger`.
+    Hooks: :meth:`add_to_storage`, :meth:`get_from_storage`, :meth:`remove_from_storage`. What a storage may be able to
+    do besides is in :mod:`stream_framework.storage.abilities`: ``KeepsIntents``, ``KeepsLedger``.
     """
-
-    #: Whether ``add_to_storage`` takes ``turn_marks`` and the mark hooks are there.
-    supports_marks: ClassVar[bool] = False
-    #: Whether the ledger hooks are there.
-    supports_ledger: ClassVar[bool] = False
 
     def add(self, activity: Activity, *args: Any, **kwargs: Any) -> Any:
         """Store one activity; see :meth:`add_many`."""
@@ -213,11 +202,13 @@ class BaseActivityStorage(BaseStorage):
         """The activities of these ids that are there, in the order of the ids."""
         return list(self._found(activity_ids, *args, **kwargs).values())
 
+    def get_map_by_hooks(self, activity_ids: Iterable[Any]) -> dict[int, Activity]:
+        """Return id -> activity, through :meth:`get_many`."""
+        return {self.activity_to_id(activity): activity for activity in self.get_many(activity_ids)}
+
+    @shortcut('get_many', plain='get_map_by_hooks')
     def get_map(self, activity_ids: Iterable[Any]) -> dict[int, Activity]:
-        """Id -> activity, for those that are there, in the order of the ids. One round trip."""
-        if type(self).get_many is not BaseActivityStorage.get_many:
-            # An application's own way of getting them, through a cache say.
-            return {self.activity_to_id(activity): activity for activity in self.get_many(activity_ids)}
+        """Return id -> activity, for those that are there, in the order of the ids. One round trip."""
         return self._found(activity_ids)
 
     def _found(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> dict[int, Activity]:
@@ -248,11 +239,7 @@ class BaseActivityStorage(BaseStorage):
         return self.remove_from_storage(activity_ids, *args, **kwargs)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> Any:
-        """Store id -> data.
-
-        :param turn_marks: (keyword, where ``supports_marks``) ``(names, value, ttl in seconds)``: set those of the
-            marks that exist, in the same round trip
-        """
+        """Store id -> data; what is there already is replaced."""
         raise NotDefinedError(f'{type(self).__name__} must define add_to_storage(serialized_activities)')
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[Any, Any]:
@@ -263,303 +250,13 @@ class BaseActivityStorage(BaseStorage):
         """Remove these ids."""
         raise NotDefinedError(f'{type(self).__name__} must define remove_from_storage(activity_ids)')
 
-    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
-        """Set marks: small values that expire.
-
-        :param ttl: in seconds
-        :param existing: set only those that exist
-        """
-
-    def get_marks(self, names: Sequence[str]) -> list[str | None]:
-        """The values of marks, in order; ``None`` for what was never set or has expired. One round trip."""
-        return [None] * len(names)
-
-    def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
-        """Write entries of a ledger. One round trip.
-
-        :param minute: the minute, since the epoch, that they are kept under
-        :param entries: id -> text
-        :param ttl: for how many seconds they are kept, at least
-        :param existing: write only those that are there; in one step, since they may be deleted at any moment
-        """
-        raise NotDefinedError(f'{type(self).__name__} must define write_ledger(minute, entries, ttl)')
-
-    def delete_from_ledger(self, minute: int, entry_id: str) -> None:
-        """Delete an entry; one that isn't there is no error. One round trip."""
-        raise NotDefinedError(f'{type(self).__name__} must define delete_from_ledger(minute, entry_id)')
-
-    def find_in_ledger(self, minute: int, entry_id: str) -> str | None:
-        """The text of an entry, or ``None``. One round trip."""
-        raise NotDefinedError(f'{type(self).__name__} must define find_in_ledger(minute, entry_id)')
-
-    def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
-        """``(minute, id, text)`` of all entries of some minutes."""
-        raise NotDefinedError(f'{type(self).__name__} must define read_ledger(minutes)')
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """What was read of a timeline: its newest entries."""
-
-    key: str
-    #: ``(id or whatever the storage's load_entry takes, data)``, newest first.
-    entries: Pairs
-    #: What the storage needs to see whether they are still the newest; ``None`` where it can't tell.
-    token: Any = None
-    #: Whether there are others among the newest, of groups that were not asked for.
-    partial: bool = False
-
-
-@dataclass(slots=True)
-class MarkChange:
-    """What happens to a group's marks when the group changes."""
-
-    #: The ids that it may be marked under so far.
-    old_ids: tuple[str, ...]
-    #: The id it has from now on, ``None`` if it is gone.
-    new_id: str | None
-    #: Whether it is to be marked in any case; otherwise only if it was.
-    renew: bool
-
-
-@dataclass(slots=True)
-class Change:
-    """One feed's write. ``snapshot`` is what it depends on; ``None`` writes in any case."""
-
-    key: str
-    snapshot: Snapshot | None = None
-    #: Entries of the snapshot that go.
-    removed: Pairs = field(default_factory=list)
-    #: Id -> data of what comes.
-    added: dict[Any, Any] = field(default_factory=dict)
-    #: Whether the write also depends on no other group having appeared among the newest.
-    creates: bool = False
-    #: Keep the newest so many, ``None`` for all.
-    trim_length: int | None = None
-    #: Where the marks are, ``None`` for a feed that has none.
-    lists: BaseListsStorage | None = None
-    #: List's name -> what happens to the marks in it.
-    marks: dict[str, list[MarkChange]] = field(default_factory=dict)
-
-    def mark_new(self) -> None:
-        """Mark what is about to be written, where marks and groups can't change in one step."""
-        if self.lists is None or not self.marks:
-            return
-        asked = [name for name, marks in self.marks.items() if any(not mark.renew for mark in marks)]
-        found = self.lists.get(*asked) if asked else ()
-        marked = dict(zip(asked, [found] if len(asked) == 1 else found, strict=True))
-        new = {
-            name: [
-                mark.new_id
-                for mark in marks
-                if mark.new_id is not None and (mark.renew or not set(mark.old_ids).isdisjoint(marked[name]))
-            ]
-            for name, marks in self.marks.items()
-        }
-        self.lists.add_once(**new)
-
-    def unmark_old(self) -> None:
-        """Then, when it has been written, take away the marks of what is gone."""
-        if self.lists is not None:
-            self.lists.remove(
-                **{
-                    name: [old for mark in marks for old in mark.old_ids if old != mark.new_id]
-                    for name, marks in self.marks.items()
-                }
-            )
-
-
-#: Storage, ``'add' | 'remove' | 'trim'``, the keys of the timelines, id -> data, and the length to trim to.
-Write = tuple['BaseTimelineStorage', str, list[str], Any, int | None]
-
-
-class _Seen:
-    """A list as it was: the caller may fill the same list with something else."""
-
-    __slots__ = ('items', 'them')
-
-    def __init__(self, items: Any) -> None:
-        self.items = items
-        self.them = list(items)
-
-    def is_still(self, items: Any) -> bool:
-        return items is self.items and len(items) == len(self.them) and all(map(operator.is_, items, self.them))
-
-
-class BaseBatch:
-    """Work on many timelines that is sent at once when the ``with`` block ends, and dropped if it raises.
-
-    The order of the work is kept for each timeline.
-    """
-
-    def __init__(self, storage: BaseTimelineStorage) -> None:
-        self.storage = storage
-        self._writes: list[Write] = []
-        self._updates: dict[Callable[[list[Any]], None], list[Any]] = {}
-        self._after: list[Callable[[], Any]] = []
-        # What was done with last: a fan-out does the same with one and the same list for every follower.
-        self._memo: tuple[Any, Any, Any] = (None, None, None)
-        self._checked: tuple[Any, Any] = (None, None)
-        self._repeatable: tuple[Any, Any, Any] = (None, None, None)
-        self._marks_wanted: tuple[BaseActivityStorage, Sequence[str]] | None = None
-        #: The marks that :meth:`then_read_marks` asked for, once everything has been written.
-        self.marks: list[str | None] | None = None
-
-    def __enter__(self) -> BaseBatch:
-        return self
-
-    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
-        try:
-            if exc_type is None:
-                self.send()
-        finally:
-            self.clear()
-
-    def add(self, storage: BaseTimelineStorage, key: str, activities: Any, trim_length: int | None) -> None:
-        """Queue adding activities to a timeline."""
-        self._repeatable = (None, None, None)
-        self._queue((storage, 'add', [key], self._serialized(storage, activities), trim_length))
-
-    def remove(self, storage: BaseTimelineStorage, key: str, serialized: Any, trim_length: int | None) -> None:
-        """Queue removing entries, id -> data, from a timeline."""
-        self._repeatable = (None, None, None)
-        self._queue((storage, 'remove', [key], serialized, trim_length))
-
-    def is_checked(self, activities: Any, feed_class: type) -> bool:
-        """Whether the last call was about the very same list and class of feeds: it need not be checked again."""
-        seen, for_class = self._checked
-        return seen is not None and for_class is feed_class and seen.is_still(activities)
-
-    def has_checked(self, activities: Any, feed_class: type) -> None:
-        """Remember for :meth:`is_checked` that a list of activities fits a class of feeds."""
-        self._checked = (_Seen(activities), feed_class)
-
-    def repeats(self, feed: Any, activities: Any, trim: Any) -> bool:
-        """Queue for a feed what was just queued for another one, if it is the same: most of a fan-out."""
-        feed_class, seen, last_trim = self._repeatable
-        if type(feed) is not feed_class or trim is not last_trim or not seen.is_still(activities):
-            return False
-        storage, _, keys, _, _ = self._writes[-1]
-        attributes = feed.__dict__
-        # A feed that has more than its key and its storage may have a way of its own.
-        if len(attributes) != 3 or attributes.get('timeline_storage') is not storage:
-            return False
-        keys.append(feed.key)
-        return True
-
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Queue what was queued last for other timelines of the same storage."""
-        self._writes[-1][2].extend(keys)
-
-    def repeatable(self, feed: Any, activities: Any, trim: Any) -> None:
-        """What was queued last, for this feed, is the same for all others of its class."""
-        if len(feed.__dict__) == 3:
-            self._repeatable = (type(feed), _Seen(activities), trim)
-
-    def trim(self, storage: BaseTimelineStorage, key: str, length: int) -> None:
-        """Queue trimming a timeline."""
-        self._repeatable = (None, None, None)
-        self._queue((storage, 'trim', [key], None, length))
-
-    def _queue(self, write: Write) -> None:
-        """Queue a write; with the one before, if it is the same for another timeline."""
-        if self._writes:
-            storage, operation, keys, serialized, length = self._writes[-1]
-            # Removals are made for each feed, but are mostly of the same.
-            if write[0] is storage and write[1] == operation and write[4] == length and write[3] == serialized:
-                keys += write[2]
-                return
-        self._writes.append(write)
-
-    def defer(self, run: Callable[[list[Any]], None], update: Any) -> None:
-        """Queue work that reads before it writes: ``run`` gets all updates of its kind at once."""
-        self._updates.setdefault(run, []).append(update)
-
-    def after(self, call: Callable[[], Any]) -> None:
-        """Queue a call for when everything has been written."""
-        self._after.append(call)
-
-    def then_read_marks(self, storage: BaseActivityStorage, names: Sequence[str]) -> None:
-        """Read marks when everything has been written: in the same round trip, where that is possible."""
-        self._marks_wanted = (storage, names)
-
-    def send(self) -> None:
-        """Do what was queued."""
-        if self._writes:
-            self._count()
-            self.send_writes(self._writes)
-        for run, updates in self._updates.items():
-            run(updates)
-        call_all(self._after)
-        if self._marks_wanted is not None and self.marks is None:
-            self.marks = self.read_marks(*self._marks_wanted)
-
-    def read_marks(self, storage: BaseActivityStorage, names: Sequence[str]) -> list[str | None]:
-        """Read marks, when everything that they are about has been written."""
-        return storage.get_marks(names)
-
-    def clear(self) -> None:
-        """Forget what was queued."""
-        self._writes, self._updates, self._after = [], {}, []
-        self._marks_wanted = None
-        self._memo = (None, None, None)
-        self._checked = (None, None)
-        self._repeatable = (None, None, None)
-
-    def _count(self) -> None:
-        """Tell the metrics what is about to be written."""
-        counts: dict[tuple[type, str], int] = {}
-        for storage, operation, keys, serialized, _ in self._writes:
-            if operation != 'trim':
-                kind = (type(storage), operation)
-                counts[kind] = counts.get(kind, 0) + len(serialized) * len(keys)
-        metrics = self.storage.metrics
-        for (storage_class, operation), count in counts.items():
-            if operation == 'add':
-                metrics.on_feed_write(storage_class, count)
-            else:
-                metrics.on_feed_remove(storage_class, count)
-
-    def runs(self, writes: list[Write]) -> Iterator[list[Write]]:
-        """Writes in order, those that follow each other to storages that do the same together."""
-        run: list[Write] = []
-        for write in writes:
-            if run and write[0] is not run[-1][0] and not write[0].does_as(run[-1][0]):
-                yield run
-                run = []
-            run.append(write)
-        if run:
-            yield run
-
-    def send_writes(self, writes: list[Write]) -> None:
-        """Send writes in order; here timeline by timeline."""
-        for storage, operation, keys, serialized, length in writes:
-            for key in keys:
-                if operation == 'add':
-                    storage.add_to_storage(key, serialized)
-                elif operation == 'remove':
-                    storage.remove_from_storage(key, serialized)
-                if length is not None:
-                    storage.trim(key, length)
-
-    def _serialized(self, storage: BaseTimelineStorage, activities: Any) -> Any:
-        # A fan-out adds one and the same list to every follower's feed: it is serialized once.
-        return self._serialized_once(storage.serializer_class, storage, activities)
-
-    def _serialized_once(self, kind: Any, storage: BaseTimelineStorage, activities: Any) -> Any:
-        for_kind, seen, serialized = self._memo
-        if for_kind != kind or seen is None or not seen.is_still(activities):
-            serialized = storage.serialize_activities(activities)
-            self._memo = (kind, _Seen(activities), serialized)
-        return serialized
-
 
 class BaseTimelineStorage(BaseStorage):
     """Keeps the timelines: for each key, entries sorted by id.
 
     Hooks: :meth:`add_to_storage`, :meth:`remove_from_storage`, :meth:`get_slice_from_storage`, :meth:`get_index_of`,
-    :meth:`count`, :meth:`delete`, :meth:`trim_storage`, and for feeds of groups :meth:`read_newest` and
-    :meth:`apply_changes`.
+    :meth:`count`, :meth:`delete`, :meth:`trim_storage`. What a storage may be able to do besides is in
+    :mod:`stream_framework.storage.abilities`: ``GuardsGroups``.
     """
 
     default_serializer_class = SimpleTimelineSerializer
@@ -568,32 +265,59 @@ class BaseTimelineStorage(BaseStorage):
     trims_on_write: ClassVar[bool] = False
     #: Whether that costs next to nothing, so that every write may trim.
     trims_for_free: ClassVar[bool] = True
-    #: The longest wait after the first attempt at a change that other writers got in the way of, and after any, in
-    #: seconds: about what one write takes, and what many take.
-    retry_waits: ClassVar[tuple[float, float]] = (0.001, 0.1)
     #: What ``trim()`` without a length leaves.
     max_length: int = 100
+
+    #: Whether an application reads, or writes, by the library's hooks: else feeds go by the hooks, one by one.
+    reads_as_usual = unchanged('get_slice', 'get_slice_from_storage', 'deserialize_activities')
+    writes_as_usual = unchanged(
+        'add', 'add_many', 'remove', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage', 'trim_storage'
+    )
+    _serializes_as_usual = unchanged(
+        'serialize_activities', 'serialize_activity', 'activity_to_id', 'activities_to_ids'
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.max_length = options.get('max_length') or self.max_length
 
     @property
-    def repairs_marks(self) -> bool:
-        """Whether a write that finds nothing to change is sent all the same, since it tidies up a feed's marks."""
-        return False
-
-    @property
     def holds_groups(self) -> bool:
         """Whether the entries are groups of activities, which sort as :func:`stream_framework.ids.group_order` says."""
         return isinstance(self.serializer, BaseAggregatedSerializer)
 
-    def does_as(self, other: BaseTimelineStorage) -> bool:
+    @property
+    def trims_within(self) -> bool:
+        """Whether writes trim in the same step: the backend can, and no subclass has a way of its own."""
+        return self.trims_on_write and self.writes_as_usual
+
+    _trims_as_usual = unchanged('trim', 'trim_storage')
+
+    @property
+    def trims_each_write(self) -> bool:
+        """Whether trimming costs next to nothing, so that chance has no say in it."""
+        return self.trims_on_write and self.trims_for_free and self._trims_as_usual
+
+    @property
+    def serializes_once(self) -> bool:
+        """Whether what is the same for many timelines may be serialized once for all of them."""
+        return self._serializes_as_usual and self.serializer.writes_as_usual
+
+    def is_like(self, other: BaseTimelineStorage) -> bool:
         """Whether another storage does the same, as those that feeds of one class make for themselves."""
         return (
             type(self) is type(other)
             and self.serializer_class is other.serializer_class
             and self.options == other.options
+            and self._has_no_hooks_of_its_own
+            and other._has_no_hooks_of_its_own
+        )
+
+    @property
+    def _has_no_hooks_of_its_own(self) -> bool:
+        return not any(
+            callable(value) and not isinstance(value, type) and hasattr(type(self), name)
+            for name, value in vars(self).items()
         )
 
     def order(self, activity_id: Any) -> int:
@@ -615,12 +339,34 @@ class BaseTimelineStorage(BaseStorage):
             activities = list(activities)
         if not activities:
             return 0
-        batch_interface = kwargs.get('batch_interface')
-        if isinstance(batch_interface, BaseBatch):
-            batch_interface.add(self, key, activities, kwargs.get('trim_length'))
+        batch = kwargs.get('batch_interface')
+        if isinstance(batch, BaseBatch):
+            batch.write(self, 'add', [key], self.serialize_activities(activities), _queued(args, kwargs))
             return None
         self.metrics.on_feed_write(type(self), len(activities))
         return self.add_to_storage(key, self.serialize_activities(activities), *args, **_without_batch(kwargs))
+
+    def add_to_many_by_hooks(
+        self, keys: Sequence[str], activities: Sequence[Any], batch: BaseBatch, trim_length: int | None
+    ) -> None:
+        """Queue adding the same activities to many timelines, by :meth:`add_many` for each."""
+        for key in keys:
+            self.add_many(key, activities, batch_interface=batch)
+            if trim_length is not None:
+                self.trim(key, trim_length, batch_interface=batch)
+
+    @shortcut('add', 'add_many', plain='add_to_many_by_hooks')
+    def add_to_many(
+        self, keys: Sequence[str], activities: Sequence[Any], batch: BaseBatch, trim_length: int | None
+    ) -> None:
+        """Queue adding the same activities to many timelines: serialized once, one write.
+
+        :param trim_length: keep only the newest so many of each
+        """
+        if not self.serializes_once:
+            self.add_to_many_by_hooks(keys, activities, batch, trim_length)
+        else:
+            batch.write(self, 'add', keys, self.serialize_activities(activities), trim_length)
 
     def remove(self, key: str, activity: Any, *args: Any, **kwargs: Any) -> Any:
         """Remove one entry; see :meth:`remove_many`."""
@@ -632,19 +378,43 @@ class BaseTimelineStorage(BaseStorage):
         :param batch_interface: queue instead
         :returns: how many were there; ``None`` if queued
         """
-        serialized = {
+        serialized = self.serialize_removed(activities)
+        if not serialized:
+            return 0
+        batch = kwargs.get('batch_interface')
+        if isinstance(batch, BaseBatch):
+            batch.write(self, 'remove', [key], serialized, _queued(args, kwargs))
+            return None
+        self.metrics.on_feed_remove(type(self), len(serialized))
+        return self.remove_from_storage(key, serialized, *args, **_without_batch(kwargs))
+
+    def serialize_removed(self, activities: Iterable[Any]) -> dict[Any, Any]:
+        """Return id -> what is stored of it, or the id where only that was given."""
+        return {
             self.activity_to_id(activity): self.serialize_activity(activity)
             if isinstance(activity, BaseActivity)
             else self.activity_to_id(activity)
             for activity in activities
         }
-        if not serialized:
-            return 0
-        if isinstance(kwargs.get('batch_interface'), BaseBatch):
-            kwargs['batch_interface'].remove(self, key, serialized, kwargs.get('trim_length'))
-            return None
-        self.metrics.on_feed_remove(type(self), len(serialized))
-        return self.remove_from_storage(key, serialized, *args, **_without_batch(kwargs))
+
+    def remove_from_many_by_hooks(
+        self, keys: Sequence[str], activities: Sequence[Any], batch: BaseBatch, trim_length: int | None
+    ) -> None:
+        """Queue removing the same entries from many timelines, by :meth:`remove_many` for each."""
+        for key in keys:
+            self.remove_many(key, activities, batch_interface=batch)
+            if trim_length is not None:
+                self.trim(key, trim_length, batch_interface=batch)
+
+    @shortcut('remove', 'remove_many', plain='remove_from_many_by_hooks')
+    def remove_from_many(
+        self, keys: Sequence[str], activities: Sequence[Any], batch: BaseBatch, trim_length: int | None
+    ) -> None:
+        """Queue removing the same entries from many timelines: one write."""
+        if not self.serializes_once:
+            self.remove_from_many_by_hooks(keys, activities, batch, trim_length)
+        else:
+            batch.write(self, 'remove', keys, self.serialize_removed(activities), trim_length)
 
     def get_slice(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
@@ -666,13 +436,8 @@ class BaseTimelineStorage(BaseStorage):
 
     @property
     def holds_references(self) -> bool:
-        """Whether entries are ids and nothing else, read in no way of a subclass's own: :meth:`get_ids` will do."""
-        cls = type(self)
-        return (
-            type(self.serializer) is SimpleTimelineSerializer
-            and cls.get_slice is BaseTimelineStorage.get_slice
-            and cls.deserialize_activities is BaseStorage.deserialize_activities
-        )
+        """Whether entries are ids and nothing else, read by no hook of a subclass: :meth:`get_ids` will do."""
+        return self.reads_as_usual and self.serializer.holds_references
 
     def get_ids(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
@@ -689,7 +454,7 @@ class BaseTimelineStorage(BaseStorage):
         metrics.on_feed_read(type(self), len(found))
         return found
 
-    def get_whole(
+    def get_page(
         self,
         activity_storage: Any,
         key: str,
@@ -735,7 +500,8 @@ class BaseTimelineStorage(BaseStorage):
         if length < 0:
             raise ValueError(f'feed {key!r} can not be trimmed to {length}: give how many of the newest to keep')
         if isinstance(batch_interface, BaseBatch):
-            return batch_interface.trim(self, key, length)
+            batch_interface.write(self, 'trim', [key], trim_length=length)
+            return None
         return self.trim_storage(key, length)
 
     def get_batch_interface(self) -> BaseBatch:
@@ -817,81 +583,29 @@ class BaseTimelineStorage(BaseStorage):
         self.flush()
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """The newest ``length`` entries of each of many timelines; here one timeline after the other, unguarded."""
+        """Return the newest ``length`` entries of each of many timelines; here one after the other, unguarded."""
         return [Snapshot(key, self.get_slice_from_storage(key, 0, length)) for key in keys]
-
-    def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """The same after a write was refused: what it was refused for has to show, though it be on few replicas yet."""
-        return self.read_newest(keys, length)
 
     def read_groups(
         self, keys: Sequence[str], length: int, names: Collection[str], latest: bool = False
     ) -> list[Snapshot]:
-        """As :meth:`read_newest` (or :meth:`read_latest`), but entries of groups of other names may be left out."""
-        return (self.read_latest if latest else self.read_newest)(keys, length)
+        """Read the newest entries; those of groups of other names may be left out."""
+        return self.read_newest(keys, length)
 
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """Write changes, each in one step, and only if its snapshot still holds.
+        """Apply changes whatever was read, in several steps, by the hooks; see :class:`~.abilities.GuardsGroups`.
 
-        Here, for backends that can't do better: in several steps, in an order in which a crash leaves a group marked
-        rather than silently unmarked, and without looking at the snapshot.
-
-        :returns: those that were not written because somebody else wrote in between
+        The order of the steps is such that a crash leaves a group marked rather than silently unmarked.
         """
-        for change in changes:
-            change.mark_new()
-            if change.removed:
-                self.remove_from_storage(change.key, dict(change.removed))
-            if change.added:
-                self.add_to_storage(change.key, change.added)
-            change.unmark_old()
-            if change.trim_length is not None:
-                self.trim(change.key, change.trim_length)
-        return []
-
-    def apply_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
-        """As :meth:`apply_changes`, where an application's subclass writes in its own way: its hooks are called.
-
-        That is feed by feed, when what was read has been found to be there still; so not in one step.
-        """
-        refused = []
-        for change in changes:
-            if change.snapshot is None or self.is_as_read(change.snapshot):
-                BaseTimelineStorage.apply_changes(self, [change])
-            else:
-                refused.append(change)
-        return refused
-
-    def is_as_read(self, snapshot: Snapshot) -> bool:
-        """Whether a timeline's newest entries are still those of a snapshot, for :meth:`apply_by_hooks`."""
-        raise NotDefinedError(f'{type(self).__name__} must define is_as_read(snapshot)')
+        return apply_by_hooks(self, changes)
 
 
-def methods(cls: Any, *names: str) -> dict[str, Any]:
-    """Some methods of a class, as they are now, for :func:`uses`."""
-    return {name: getattr(cls, name) for name in names}
-
-
-def keeps_promise(cls: type, promise: str, *hooks: str) -> bool:
-    """Whether what a class says of some hooks is said of those that it has.
-
-    An application's subclass that defines one of them in its own way, with the signature that 1.4.0 had, inherits the
-    attribute that promises more; unless it says so again, that was said of another hook.
-
-    :param promise: the name of a class attribute
-    """
-    for base in cls.__mro__:
-        if promise in vars(base):
-            return bool(getattr(cls, promise))
-        if not vars(base).keys().isdisjoint(hooks):
-            return False
-    return False
-
-
-def uses(thing: Any, stock: Mapping[str, Any]) -> bool:
-    """Whether a thing has all these methods, name -> function, and no way of its own for any of them."""
-    # Not by its __dict__: once that is asked for, every attribute is slower to read.
-    return all(getattr(getattr(thing, name, None), '__func__', None) is method for name, method in stock.items())
+def _queued(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """The length to trim to of a queued write, which takes nothing else."""
+    unknown = sorted(set(kwargs) - {'batch_interface', 'trim_length'})
+    if args or unknown:
+        raise TypeError(f'a batch takes no {", ".join(map(repr, [*args, *unknown]))}')
+    return kwargs.get('trim_length')
 
 
 def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -900,25 +614,22 @@ def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:
     return kwargs
 
 
-def call_all(calls: Iterable[Callable[[], Any]]) -> None:
-    """Call each: what is to be done for one feed does not depend on what the hook of another one raises.
-
-    :raises Exception: the first that was raised, when all are done; where there are more, all are in the log
-    """
-    failures: list[Exception] = []
-    for call in calls:
-        try:
-            call()
-        except Exception as error:  # noqa: BLE001 - raised below
-            failures.append(error)
-    if len(failures) > 1:
-        for number, failure in enumerate(failures, 1):
-            logger.error('failure %d of %d, of which the first is raised', number, len(failures), exc_info=failure)
-    if failures:
-        raise failures[0]
-
-
-def iter_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Consecutive parts of at most ``size``."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+__all__ = [
+    'FILTERS',
+    'ORDERINGS',
+    'BaseActivityStorage',
+    'BaseBatch',
+    'BaseStorage',
+    'BaseTimelineStorage',
+    'Change',
+    'GuardsGroups',
+    'KeepsIntents',
+    'KeepsLedger',
+    'MarkerChange',
+    'Pairs',
+    'Snapshot',
+    'Write',
+    'call_all',
+    'iter_parts',
+    'runs',
+]

@@ -17,16 +17,13 @@ from typing import Any
 from stream_framework import ids
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseSerializer
-from stream_framework.storage.base import (
-    BaseActivityStorage,
-    BaseTimelineStorage,
-    Change,
-    Pairs,
-    Snapshot,
-)
+from stream_framework.storage.abilities import GuardsGroups, KeepsIntents, KeepsLedger
+from stream_framework.storage.base import BaseActivityStorage, BaseTimelineStorage
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.changes import Change, Pairs, Snapshot, unmark_trimmed
 from stream_framework.storage.memory_follow_storage import InMemoryFollowStorage
 from stream_framework.utils.forks import held_over_forks
+from stream_framework.utils.shortcuts import shortcut
 
 # One lock for all: a change of a group and of its marks is one step, whatever threads do.
 _lock = held_over_forks(threading.RLock())
@@ -87,23 +84,23 @@ activity_store: dict[int, Any] = {}
 #: Key -> items, oldest first.
 lists_store: dict[str, list[str]] = {}
 #: Name -> (value, when it expires).
-marks_store: dict[str, tuple[str, float]] = {}
+intents_store: dict[str, tuple[str, float]] = {}
 #: Minute -> id -> text.
 ledger_store: dict[int, dict[str, str]] = {}
 
 
-# How many marks there are when it is time to look for those that have expired.
-_marks_limit = 1000
+# How many intents there are when it is time to look for those that have expired.
+_intents_limit = 1000
 
 
-def _forget_expired_marks(now: float) -> None:
+def _forget_expired_intents(now: float) -> None:
     # Each time that their number has doubled: looking through all of them with every mark would be quadratic.
-    global _marks_limit
-    if len(marks_store) < _marks_limit:
+    global _intents_limit
+    if len(intents_store) < _intents_limit:
         return
-    for name in [name for name, (_, expires) in marks_store.items() if expires <= now]:
-        del marks_store[name]
-    _marks_limit = max(1000, 2 * len(marks_store))
+    for name in [name for name, (_, expires) in intents_store.items() if expires <= now]:
+        del intents_store[name]
+    _intents_limit = max(1000, 2 * len(intents_store))
 
 
 def reverse_bisect_left(a: Sequence[Any], x: Any, lo: int = 0, hi: int | None = None) -> int:
@@ -124,7 +121,7 @@ def reverse_bisect_left(a: Sequence[Any], x: Any, lo: int = 0, hi: int | None = 
     return lo
 
 
-class InMemoryActivityStorage(BaseActivityStorage):
+class InMemoryActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
     """Activities in a dict.
 
     >>> from stream_framework.activity import Activity
@@ -140,20 +137,15 @@ class InMemoryActivityStorage(BaseActivityStorage):
     """
 
     default_serializer_class = ActivitySerializer
-    supports_marks = True
-    supports_ledger = True
 
     def __init__(self, serializer_class: Any = None, *args: Any, **options: Any) -> None:
         # All feeds share one store, so one that names no serializer has to write what the others read.
         super().__init__(None if serializer_class is BaseSerializer else serializer_class, *args, **options)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
-        """Store; one step. ``turn_marks`` as of the base class."""
+        """Store; one step."""
         with _lock:
             activity_store.update(serialized_activities)
-            if kwargs.get('turn_marks'):
-                names, value, ttl = kwargs['turn_marks']
-                self.set_marks(names, value, ttl, existing=True)
         return len(serialized_activities)
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
@@ -166,20 +158,20 @@ class InMemoryActivityStorage(BaseActivityStorage):
         with _lock:
             return sum(activity_store.pop(key, None) is not None for key in activity_ids)
 
-    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
-        """Set marks; now and then those that have expired are forgotten."""
+    def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+        """Set intents; now and then those that have expired are forgotten."""
         now = time.monotonic()
         with _lock:
-            _forget_expired_marks(now)
+            _forget_expired_intents(now)
             for name in names:
-                if not existing or marks_store.get(name, ('', now))[1] > now:
-                    marks_store[name] = (value, now + ttl)
+                if not existing or intents_store.get(name, ('', now))[1] > now:
+                    intents_store[name] = (value, now + ttl)
 
-    def get_marks(self, names: Sequence[str]) -> list[str | None]:
-        """The values of marks that have not expired."""
+    def get_intents(self, names: Sequence[str]) -> list[str | None]:
+        """Return the values of intents that have not expired."""
         now = time.monotonic()
-        found = [marks_store.get(name) for name in names]
-        return [mark[0] if mark is not None and mark[1] > now else None for mark in found]
+        found = [intents_store.get(name) for name in names]
+        return [intent[0] if intent is not None and intent[1] > now else None for intent in found]
 
     def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
         """Write; minutes that are over for longer than ``ttl`` are forgotten on the way."""
@@ -211,14 +203,14 @@ class InMemoryActivityStorage(BaseActivityStorage):
                 yield minute, entry_id, text
 
     def flush(self) -> None:
-        """Delete every activity, every mark, and the ledger."""
+        """Delete every activity, every intent, and the ledger."""
         with _lock:
             activity_store.clear()
-            marks_store.clear()
+            intents_store.clear()
             ledger_store.clear()
 
 
-class InMemoryTimelineStorage(BaseTimelineStorage):
+class InMemoryTimelineStorage(GuardsGroups, BaseTimelineStorage):
     """Timelines in sorted lists.
 
     >>> from stream_framework.activity import Activity
@@ -303,16 +295,36 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
                 snapshots.append(Snapshot(key, entries, token=(length, _version(timeline))))
         return snapshots
 
+    @shortcut(
+        'add', 'add_many', 'remove', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage', 'trim_storage'
+    )
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """Each in one step, marks included."""
+        """Each in one step, markers included."""
         refused = []
         for change in changes:
             with _lock:
-                if not self._holds(change):
+                if self._holds(change):
+                    self._write(change)
+                else:
                     refused.append(change)
-                    continue
-                super().apply_changes([change])
         return refused
+
+    def _write(self, change: Change) -> None:
+        change.mark_new()
+        if change.removed:
+            self.remove_from_storage(change.key, dict(change.removed))
+        if change.added:
+            self.add_to_storage(change.key, change.added)
+        change.unmark_old()
+        if change.trim_length is not None and self.trim_storage(change.key, change.trim_length):
+            unmark_trimmed(self, change)
+
+    def is_as_read(self, snapshot: Snapshot) -> bool:
+        """Whether no entry is another."""
+        length, version = snapshot.token
+        with _lock:
+            timeline = timeline_store.get(snapshot.key)
+            return version == _version(timeline) or _are_same(self._newest(timeline, length), snapshot.entries)
 
     def _holds(self, change: Change) -> bool:
         snapshot = change.snapshot
@@ -324,10 +336,12 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
             return True
         # Somebody has written; what matters is whether to the same groups.
         if change.creates:
-            return self.get_slice_from_storage(change.key, 0, length) == snapshot.entries
-        return timeline is not None and all(
-            timeline.entries.get(self.order(item)) == (item, data) for item, data in change.removed
-        )
+            return _are_same(self._newest(timeline, length), snapshot.entries)
+        there = [] if timeline is None else [timeline.entries.get(self.order(item)) for item, _ in change.removed]
+        return timeline is not None and _are_same(there, change.removed)
+
+    def _newest(self, timeline: Timeline | None, length: int) -> Pairs:
+        return [] if timeline is None else timeline.slice(0, length, None, None, False)
 
     def _numbers(self, timeline: Timeline, activity_id: Any) -> list[int]:
         number = self.order(activity_id)
@@ -338,6 +352,18 @@ class InMemoryTimelineStorage(BaseTimelineStorage):
         # A bare whole second, as 1.4.0 named groups, means ours of that moment too.
         first, last = bisect_left(timeline.order, number), bisect_left(timeline.order, number + ids.REST)
         return timeline.order[first:last]
+
+
+def _are_same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether two lists of ``(id, data)`` hold the same: the same texts, or the very same objects."""
+    return len(some) == len(others) and all(map(_is_same, some, others))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    # Groups and activities compare their ids only, so what is kept as an object is the same if it is that object.
+    return one[0] == other[0] and (one[1] is other[1] or (isinstance(one[1], (str, bytes)) and one[1] == other[1]))
 
 
 def _version(timeline: Timeline | None) -> int:

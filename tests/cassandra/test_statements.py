@@ -9,7 +9,7 @@ import pytest
 from cassandra import OperationTimedOut
 
 from stream_framework.feed_managers.base import FanoutPriority, add_operation, remove_operation
-from stream_framework.storage.cassandra import marks, statements
+from stream_framework.storage.cassandra import intents, statements
 from stream_framework.storage.cassandra.connection import get_session
 from tests import managers
 from tests.cassandra.support import KINDS, assert_groups, by_object, made, requests
@@ -83,7 +83,7 @@ def test_fan_out_with_trimming(one: Any) -> None:
 @pytest.fixture
 def marked(one: Any, manager: Any) -> Any:
     """A manager whose marks have a table, and a class of flat feeds."""
-    manager.user_feed_class.get_activity_storage().set_marks(['another'], 'removed', 60)
+    manager.user_feed_class.get_activity_storage().set_intents(['another'], 'removed', 60)
     return manager, made(one, 'flat', trim_chance=0)[0]
 
 
@@ -122,7 +122,7 @@ def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monke
         # The first of them, when all have been answered: the marks were read, and nothing was marked yet.
         if not failed and len(sent) > 1 and sent[-1].rows is not None:
             failed.append(statement)
-            storage.set_marks(manager._intents().of_activities(activities), 'removed', 60)
+            storage.set_intents(manager._intents().of_activities(activities), 'removed', 60)
             raise OperationTimedOut
         return found
 
@@ -136,7 +136,7 @@ def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monke
 def test_a_fan_out_when_the_table_of_marks_has_gone(marked: Any) -> None:
     manager, feed_class = marked
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
-    get_session().execute(f'DROP TABLE {marks._table()}')
+    get_session().execute(f'DROP TABLE {intents._table()}')
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1, first=1)})
     assert [feed_class(user_id).count() for user_id in range(10)] == [2] * 10
 

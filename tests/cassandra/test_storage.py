@@ -13,7 +13,7 @@ pytest.importorskip('cassandra')
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError, UpdateConflictError
-from stream_framework.storage.cassandra import connection, groups, marks
+from stream_framework.storage.cassandra import connection, groups, intents
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.timeline_storage import Batch, CassandraTimelineStorage
 from stream_framework.verbs import Love
@@ -47,51 +47,51 @@ def partition(feed: Any) -> list[Any]:
 
 @pytest.fixture
 def storage(cassandra: Any) -> Iterator[CassandraActivityStorage]:
-    """No marks, and no table of marks."""
-    execute(f'DROP TABLE IF EXISTS {marks._table()}')
+    """No marks, and no table of intents."""
+    execute(f'DROP TABLE IF EXISTS {intents._table()}')
     yield CassandraActivityStorage()
 
 
 def test_marks_without_their_table(storage: Any) -> None:
-    assert storage.get_marks(['a', 'b']) == [None, None]
-    storage.set_marks(['a'], 'added', 60, existing=True)
-    assert storage.get_marks(['a']) == [None]
+    assert storage.get_intents(['a', 'b']) == [None, None]
+    storage.set_intents(['a'], 'added', 60, existing=True)
+    assert storage.get_intents(['a']) == [None]
     keyspace = settings.STREAM_DEFAULT_KEYSPACE
     tables = execute('SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s', keyspace)
-    assert marks.TABLE not in [row['table_name'] for row in tables]
+    assert intents.TABLE not in [row['table_name'] for row in tables]
 
 
 def test_the_first_mark_makes_the_table(storage: Any) -> None:
-    storage.set_marks(['a', 'b', 'a'], 'removed', 60)
-    assert storage.get_marks(['b', 'c', 'a']) == ['removed', None, 'removed']
+    storage.set_intents(['a', 'b', 'a'], 'removed', 60)
+    assert storage.get_intents(['b', 'c', 'a']) == ['removed', None, 'removed']
 
 
 def test_only_existing_marks_turn(storage: Any) -> None:
-    storage.set_marks(['a'], 'removed', 60)
-    storage.add_many([act(1)], turn_marks=(['a', 'b'], 'added', 60))
-    assert storage.get_marks(['a', 'b']) == ['added', None]
+    storage.set_intents(['a'], 'removed', 60)
+    storage.add_and_turn([act(1)], ['a', 'b'], 'added', 60)
+    assert storage.get_intents(['a', 'b']) == ['added', None]
 
 
 def test_many_marks(storage: Any) -> None:
     names = [f'name {n}' for n in range(350)]
-    storage.set_marks(names, 'removed', 60)
-    assert storage.get_marks(names) == ['removed'] * 350
+    storage.set_intents(names, 'removed', 60)
+    assert storage.get_intents(names) == ['removed'] * 350
 
 
 def test_marks_expire(storage: Any) -> None:
-    storage.set_marks(['a'], 'removed', 60)
-    [row] = execute(f'SELECT TTL(value) AS ttl FROM {marks._table()} WHERE name = %s', 'a')
+    storage.set_intents(['a'], 'removed', 60)
+    [row] = execute(f'SELECT TTL(value) AS ttl FROM {intents._table()} WHERE name = %s', 'a')
     assert 0 < row['ttl'] <= 60
 
 
 def test_a_mark_that_is_set_later_wins_by_any_clock(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = marks.time.time_ns()
-    storage.set_marks(['a'], 'removed', 60)
-    monkeypatch.setattr(marks.time, 'time_ns', lambda: now - 3600 * 10**9)
-    storage.set_marks(['a'], 'added', 60, existing=True)
-    assert storage.get_marks(['a']) == ['added']
-    storage.set_marks(['a'], 'removed', 60)
-    assert storage.get_marks(['a']) == ['removed']
+    now = intents.time.time_ns()
+    storage.set_intents(['a'], 'removed', 60)
+    monkeypatch.setattr(intents.time, 'time_ns', lambda: now - 3600 * 10**9)
+    storage.set_intents(['a'], 'added', 60, existing=True)
+    assert storage.get_intents(['a']) == ['added']
+    storage.set_intents(['a'], 'removed', 60)
+    assert storage.get_intents(['a']) == ['removed']
 
 
 # guarded changes

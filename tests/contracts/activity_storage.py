@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stream_framework.activity import Activity
+from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
 from tests.contracts.support import act, acts, at, ids
 
 
@@ -133,7 +134,7 @@ class ActivityStorageContract:
     @pytest.fixture
     def marks(self, backend: Any) -> Any:
         storage = backend.activity_storage_class(activity_class=Activity)
-        assert storage.supports_marks
+        assert isinstance(storage, KeepsIntents)
         return storage
 
     @pytest.fixture
@@ -143,44 +144,44 @@ class ActivityStorageContract:
         return [f'{unique}:{name}' for name in ('a', "'é;狗'>5", 'c d')]
 
     def test_marks(self, marks: Any, marked: list[str]) -> None:
-        assert marks.get_marks(marked) == [None, None, None]
-        marks.set_marks(marked[:2], 'removed', 60)
-        assert marks.get_marks(marked) == ['removed', 'removed', None]
-        marks.set_marks(marked[1:], 'added', 60)
-        assert marks.get_marks(marked) == ['removed', 'added', 'added']
-        assert marks.get_marks(marked[::-1]) == ['added', 'added', 'removed']
-        assert marks.get_marks([marked[0], marked[0]]) == ['removed', 'removed']
-        assert list(marks.get_marks([])) == []
-        marks.set_marks([], 'added', 60)
+        assert marks.get_intents(marked) == [None, None, None]
+        marks.set_intents(marked[:2], 'removed', 60)
+        assert marks.get_intents(marked) == ['removed', 'removed', None]
+        marks.set_intents(marked[1:], 'added', 60)
+        assert marks.get_intents(marked) == ['removed', 'added', 'added']
+        assert marks.get_intents(marked[::-1]) == ['added', 'added', 'removed']
+        assert marks.get_intents([marked[0], marked[0]]) == ['removed', 'removed']
+        assert list(marks.get_intents([])) == []
+        marks.set_intents([], 'added', 60)
 
     def test_marks_that_exist_already(self, marks: Any, marked: list[str]) -> None:
-        marks.set_marks(marked, 'added', 60, existing=True)
-        assert marks.get_marks(marked) == [None, None, None]
-        marks.set_marks(marked[:1], 'removed', 60)
-        marks.set_marks(marked, 'added', 60, existing=True)
-        assert marks.get_marks(marked) == ['added', None, None]
+        marks.set_intents(marked, 'added', 60, existing=True)
+        assert marks.get_intents(marked) == [None, None, None]
+        marks.set_intents(marked[:1], 'removed', 60)
+        marks.set_intents(marked, 'added', 60, existing=True)
+        assert marks.get_intents(marked) == ['added', None, None]
 
     def test_adding_turns_marks(self, backend: Any, marks: Any, marked: list[str]) -> None:
-        marks.set_marks(marked[:1], 'removed', 60)
-        backend.flat().insert_activities([act(1)], turn_marks=(marked, 'added', 60))
-        assert marks.get_marks(marked) == ['added', None, None]
+        marks.set_intents(marked[:1], 'removed', 60)
+        marks.add_and_turn([act(1)], marked, 'added', 60)
+        assert marks.get_intents(marked) == ['added', None, None]
 
     def test_marks_expire(self, marks: Any, marked: list[str]) -> None:
-        marks.set_marks(marked[:1], 'removed', 1)
-        marks.set_marks(marked[1:2], 'removed', 600)
+        marks.set_intents(marked[:1], 'removed', 1)
+        marks.set_intents(marked[1:2], 'removed', 600)
         end = time.monotonic() + 30
-        while marks.get_marks(marked[:1]) != [None]:
+        while marks.get_intents(marked[:1]) != [None]:
             assert time.monotonic() < end, 'the mark has not expired in time'
             time.sleep(0.1)
-        marks.set_marks(marked[:1], 'added', 60, existing=True)
-        assert marks.get_marks(marked) == [None, 'removed', None]
+        marks.set_intents(marked[:1], 'added', 60, existing=True)
+        assert marks.get_intents(marked) == [None, 'removed', None]
 
     # a ledger of what was published and isn't done
 
     @pytest.fixture
     def ledger(self, backend: Any) -> Any:
         storage = backend.activity_storage_class(activity_class=Activity)
-        assert storage.supports_ledger == backend.keeps_ledger
+        assert isinstance(storage, KeepsLedger) == backend.keeps_ledger
         if not backend.keeps_ledger:
             pytest.skip('this activity storage keeps no ledger')
         return storage

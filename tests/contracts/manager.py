@@ -991,7 +991,7 @@ class ManagerContract:
         managers.FOLLOWERS[author] = {HIGH: []}
         manager.add_user_activity(author, kept)
         managers.FOLLOWERS[author] = lambda: followers
-        given = kept if method == 'remove_user_activity' else act(2, actor=author)
+        given = kept if method == 'remove_user_activity' else act(2, actor=author, object=author)
         with pytest.raises(MessageError, match='get_user_follower_ids of'):
             getattr(manager, method)(author, [given] if method == 'batch_import' else given)
         assert ids(manager.get_user_feed(author)[:]) == ids([kept])

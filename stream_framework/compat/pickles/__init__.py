@@ -12,7 +12,7 @@ of pytz), Decimal, UUID, registered verbs, and the activity classes that the cal
 
 The formats are described in Python's own ``pickletools``.
 
->>> import pickle
+>>> import datetime, pickle
 >>> loads(pickle.dumps({'when': datetime.date(2014, 1, 2)}).decode('latin-1'))
 {'when': datetime.date(2014, 1, 2)}
 >>> loads("cos\\nsystem\\n(S'ls'\\ntR.")

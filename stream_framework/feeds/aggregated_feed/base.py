@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import functools
+import copy
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from stream_framework.activity import AggregatedActivity
+from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregator
 from stream_framework.feeds.aggregated_feed import updates
-from stream_framework.feeds.base import BaseFeed, _as_list
+from stream_framework.feeds.base import OF_EACH_FEED, BaseFeed, _as_list
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, Change, methods, uses
+from stream_framework.storage.batch import BaseBatch
+from stream_framework.storage.changes import Change, Snapshot
+from stream_framework.utils.shortcuts import shortcut, unchanged
 
 Groups = list[AggregatedActivity]
 
@@ -81,24 +84,78 @@ class AggregatedFeed(BaseFeed):
             return []
         if batch_interface is None:
             self._store(activities)
-        update = updates.Update(self, added=list(activities), trim=trim, hint=current_activities)
-        return self._update(update, batch_interface)
+        if isinstance(batch_interface, BaseBatch):
+            # They are merged when the batch is sent; what the caller does with them until then is for other feeds.
+            activities = [_as_given(activity) for activity in activities]
+        step = updates.Step(added=list(activities))
+        return self._update(updates.Update(self, [step], trim=trim, hint=current_activities), batch_interface)
+
+    @shortcut(*OF_EACH_FEED, 'add', 'add_many', plain='add_to_many_by_hooks')
+    @classmethod
+    def add_to_many(cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True) -> None:
+        """Add the same activities to the feeds of many users; see :meth:`~BaseFeed.add_to_many`.
+
+        What feeds that hold the same groups get is found once for all of them.
+        """
+        feeds = [cls(user_id) for user_id in user_ids]
+        if not feeds or not isinstance(batch_interface, BaseBatch):
+            cls.add_to_many_by_hooks([feed.user_id for feed in feeds], activities, batch_interface, trim)
+            return
+        activities = feeds[0]._checked(activities)
+        if activities:
+            cls._update_many(feeds, updates.Step(added=list(activities)), batch_interface, trim)
+
+    @shortcut(*OF_EACH_FEED, 'remove', 'remove_many', plain='remove_from_many_by_hooks')
+    @classmethod
+    def remove_from_many(
+        cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True
+    ) -> None:
+        """Remove the same activities from the feeds of many users; see :meth:`~BaseFeed.remove_from_many`."""
+        feeds = [cls(user_id) for user_id in user_ids]
+        if not feeds or not isinstance(batch_interface, BaseBatch):
+            cls.remove_from_many_by_hooks([feed.user_id for feed in feeds], activities, batch_interface, trim)
+            return
+        step = feeds[0]._removal(_as_list(activities))
+        if not step.only_adds:
+            cls._update_many(feeds, step, batch_interface, trim)
+
+    @classmethod
+    def _update_many(cls, feeds: list[Any], step: updates.Step, batch: BaseBatch, trim: bool) -> None:
+        storage = feeds[0].timeline_storage
+        for feed in feeds:
+            feed.timeline_storage = storage
+            batch.defer(updates.run, feed.key, updates.Update(feed, [step], trim=trim))
 
     def remove_many(  # type: ignore[override]
-        self, activities: Any, batch_interface: Any = None, trim: bool = True, *args: Any, **kwargs: Any
+        self,
+        activities: Any,
+        batch_interface: Any = None,
+        trim: bool = True,
+        *args: Any,
+        **kwargs: Any,
     ) -> Groups:
-        """Take activities out of their groups, wherever those stand within ``max_length``.
+        """Take activities out of their groups, or whole groups out of the feed; looks within ``max_length``.
 
-        :param activities: activities or ids
+        :param activities: activities or their ids (an int, a UUID); groups or their ids (a str)
         :param batch_interface: queue instead
         :param trim: trim to ``max_length`` groups with probability ``trim_chance``
+        :param current_activities: look at these groups only, as they are stored now
         :returns: the groups that became smaller, ranked; ``[]`` in a batch
         :raises UpdateConflictError: if other writers got in between too many times
         """
-        removed = self.timeline_storage.activities_to_ids(_as_list(activities))
-        if not removed:
+        step = self._removal(_as_list(activities))
+        current_activities = kwargs.pop('current_activities', None)
+        if step.only_adds:
             return []
-        return self._update(updates.Update(self, removed=removed, trim=trim), batch_interface)
+        return self._update(updates.Update(self, [step], trim=trim, hint=current_activities), batch_interface)
+
+    def _removal(self, items: Any) -> updates.Step:
+        """What to take out: a str is the id of a group, as its ``serialization_id`` is, or else of an activity."""
+        to_id = self.timeline_storage.activity_to_id
+        whole = [item for item in items if isinstance(item, AggregatedActivity)]
+        removed = [to_id(item) for item in items if not isinstance(item, AggregatedActivity)]
+        dropped = [item for item in items if isinstance(item, str)] + [group.serialization_id for group in whole]
+        return updates.Step(removed=frozenset(removed), dropped=dropped)
 
     def add_many_aggregated(self, aggregated: Iterable[AggregatedActivity], *args: Any, **kwargs: Any) -> Any:
         """Write groups as they are, beside what is there.
@@ -123,10 +180,13 @@ class AggregatedFeed(BaseFeed):
         return self.timeline_storage.remove_many(self.key, groups, *args, **kwargs)
 
     def contains(self, activity: Any) -> bool:
-        """Whether one of the feed's newest ``max_length`` groups keeps this activity, given itself or by its id."""
-        activity_id = self.timeline_storage.activity_to_id(activity)
-        groups = self.get_activity_slice(0, self.max_length, rehydrate=False)
-        return any(activity_id in group.activity_ids for group in groups)
+        """Whether any group of the feed has an activity of the same verb, actor, object and target, at whatever time.
+
+        "Has she loved this already?" Reads the newest ``max_length`` groups with their activities.
+        """
+        wanted = _what_happened(activity)
+        groups = self[: self.max_length]
+        return any(_what_happened(one) == wanted for group in groups for one in group.activities)
 
     def get_aggregator(self) -> BaseAggregator:
         """A new aggregator of this feed's class."""
@@ -145,23 +205,75 @@ class AggregatedFeed(BaseFeed):
         """``(to_remove, to_add)``: a changed group's old form goes, its new form comes."""
         to_remove = list(deleted) + [old for old, _ in changed]
         to_add = list(new) + [updated for _, updated in changed]
-        return to_remove, to_add
+        return self._checked_groups(to_remove), self._checked_groups(to_add)
 
-    def plan_marks(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
+    def plan_markers(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
         """Put into a change what happens to the groups' marks; a hook for feeds that have some."""
 
-    def plan_diff(self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> tuple[Groups, Groups, Groups]:
-        """``(to_remove, to_add, result)``: what :meth:`_update_from_diff` would write, and what it returns."""
-        if _writes_as_usual(type(self)):  # type: ignore[arg-type]
-            to_remove, to_add = self._translate_diff(new, changed, deleted)
-            return to_remove, self._checked_groups(to_add), to_add
+    def plan_diff_by_hooks(
+        self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups
+    ) -> tuple[Groups, Groups, Groups]:
+        """Collect what the feed's own :meth:`_update_from_diff` would write."""
         with self.collect() as (removed, added):
             result = self._update_from_diff(new, changed, deleted)
         return removed, added, result
 
-    def differs_by_groups(self) -> bool:
+    @shortcut('_update_from_diff', 'add_many_aggregated', 'remove_many_aggregated', plain='plan_diff_by_hooks')
+    def plan_diff(self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> tuple[Groups, Groups, Groups]:
+        """``(to_remove, to_add, result)``: what :meth:`_update_from_diff` would write, and what it returns."""
+        to_remove, to_add = self._translate_diff(new, changed, deleted)
+        return to_remove, to_add, to_add
+
+    def load_groups_by_hooks(
+        self, snapshot: Snapshot, entries: Any, length: int
+    ) -> list[tuple[tuple[Any, Any], AggregatedActivity]]:
+        """Read groups through the feed's own slices, and find their entries."""
+        by_id = {}
+        for entry in snapshot.entries:
+            by_id[self.timeline_storage.load_entry(snapshot.key, entry).serialization_id] = entry
+        unfiltered = copy.copy(self)
+        unfiltered._filter_kwargs, unfiltered._ordering_args = {}, ()  # type: ignore[misc]
+        groups = unfiltered[:length]
+        return [(by_id.get(group.serialization_id, (group.serialization_id, None)), group) for group in groups]
+
+    @shortcut(
+        '__getitem__', 'get_activity_slice', 'needs_hydration', 'hydrate_activities', plain='load_groups_by_hooks'
+    )
+    def load_groups(
+        self, snapshot: Snapshot, entries: Any, length: int
+    ) -> list[tuple[tuple[Any, Any], AggregatedActivity]]:
+        """The groups of some entries of a snapshot, as they are stored, each with its entry."""
+        storage = self.timeline_storage
+        if not storage.reads_as_usual:
+            return self.load_groups_by_hooks(snapshot, entries, length)
+        return [(entry, storage.load_entry(snapshot.key, entry)) for entry in entries]
+
+    _loads_as_usual = unchanged('__getitem__', 'get_activity_slice', 'needs_hydration', 'hydrate_activities')
+    _finds_differences_as_usual = unchanged(
+        'get_aggregator', 'plan_diff', '_translate_diff', '_update_from_diff', 'add_many_aggregated',
+        'remove_many_aggregated', 'on_update_feed',
+    )  # fmt: skip
+
+    @property
+    def merges_references(self) -> bool:
+        """Whether merging needs no whole activities, since no hook of an application looks at them."""
+        return self._loads_as_usual and self.aggregated_activity_class.merges_references
+
+    @property
+    def loads_by_name(self) -> bool:
+        """Whether only the groups that an activity may join have to be read."""
+        storage = self.timeline_storage
+        return (
+            self.merges_references
+            and storage.reads_as_usual
+            and storage.writes_as_usual
+            and storage.serializer.reads_as_usual
+        )
+
+    @property
+    def merges_alike(self) -> bool:
         """Whether what an update makes of groups is the same for all feeds of the class, and no hook is given it."""
-        return uses(self, _DIFFERENCE)
+        return self.loads_by_name and self._finds_differences_as_usual and self.timeline_storage.serializes_once
 
     @contextlib.contextmanager
     def collect(self) -> Iterator[tuple[Groups, Groups]]:
@@ -180,7 +292,7 @@ class AggregatedFeed(BaseFeed):
 
     def _update(self, update: updates.Update, batch_interface: Any) -> Groups:
         if isinstance(batch_interface, BaseBatch):
-            batch_interface.defer(updates.run, update)
+            batch_interface.defer(updates.run, self.key, update)
             return []
         updates.run([update])
         return update.result
@@ -196,22 +308,19 @@ class AggregatedFeed(BaseFeed):
         return groups
 
 
-@functools.lru_cache(maxsize=1024)
-def _writes_as_usual(feed_class: type[AggregatedFeed]) -> bool:
-    # An application may do more than that, so its methods are called, and what they write is collected.
-    names = ('_update_from_diff', 'add_many_aggregated', 'remove_many_aggregated')
-    return all(getattr(feed_class, name) is getattr(AggregatedFeed, name) for name in names)
+def _as_given(activity: Any) -> Any:
+    """An activity as it is now, whatever happens to it later."""
+    kept = copy.copy(activity)
+    if getattr(kept, 'extra_context', None):
+        kept.extra_context = copy.deepcopy(kept.extra_context)
+    return kept
 
 
-# What finds differences, or is told of them.
-_DIFFERENCE = methods(
-    AggregatedFeed,
-    'get_aggregator',
-    'plan_diff',
-    '_translate_diff',
-    '_update_from_diff',
-    'add_many_aggregated',
-    'remove_many_aggregated',
-    '_checked_groups',
-    'on_update_feed',
-)
+def _what_happened(activity: Activity) -> tuple[Any, ...]:
+    """Verb, actor, object and target, with the types of the ids: 17 is not '17'."""
+    parts = (activity.actor_id, activity.object_id, activity.target_id)
+    return activity.verb.id, *[(_kind(part), part) for part in parts]
+
+
+def _kind(value: Any) -> type:
+    return next((kind for kind in (int, str, uuid.UUID) if isinstance(value, kind)), type(value))

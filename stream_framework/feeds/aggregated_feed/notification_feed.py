@@ -97,6 +97,10 @@ class NotificationFeed(AggregatedFeed):
             self.denormalize_count()
         return groups
 
+    # Each feed counts anew when it is written.
+    add_to_many = AggregatedFeed.add_to_many_by_hooks
+    remove_from_many = AggregatedFeed.remove_from_many_by_hooks
+
     def delete(self) -> Any:
         """Delete the feed and its count."""
         deleted = super().delete()
@@ -152,7 +156,7 @@ class NotificationFeed(AggregatedFeed):
             return changed
 
         with self._locked():
-            updates.run([updates.Update(self, edit=edit, trim=False)])
+            updates.run([updates.Update(self, [updates.Step(edit=edit)], trim=False)])
             groups = self[: self.max_length]
             self.denormalize_count()
         return groups

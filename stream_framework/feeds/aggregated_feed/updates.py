@@ -17,9 +17,10 @@ from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity
-from stream_framework.aggregators.base import BaseAggregator
 from stream_framework.exceptions import UpdateConflictError
-from stream_framework.storage.base import Change, MarkChange, Pairs, Snapshot, call_all, iter_parts
+from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.batch import call_all, iter_parts
+from stream_framework.storage.changes import Change, MarkerChange, Pairs, Snapshot
 
 #: How many feeds are read, and then written, at a time: bounds memory and what is in flight.
 FEEDS_AT_A_TIME = 250
@@ -28,29 +29,52 @@ ATTEMPTS = 200
 
 
 @dataclass(slots=True)
-class Update:
-    """What is to happen to one feed, and after :func:`run` what came of it."""
+class Step:
+    """One thing that is to happen to the groups of a feed; a fan-out has one step for all feeds of a chunk."""
 
-    feed: Any
+    #: Activities that are sorted into groups.
     added: Sequence[Activity] = ()
-    removed: Sequence[int] = ()
-    trim: bool = True
+    #: Ids of activities that are taken out of their groups.
+    removed: frozenset[int] = frozenset()
+    #: Ids of groups that go as a whole, in order.
+    dropped: Sequence[str] = ()
     #: Changes a copy of each of the newest ``max_length`` groups; says whether it did.
     edit: Callable[[AggregatedActivity], bool] | None = None
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether it looks at no groups but those that activities may join."""
+        return not (self.removed or self.dropped or self.edit)
+
+
+@dataclass(slots=True)
+class Update:
+    """What is to happen to one feed, step by step, and after :func:`run` what came of it."""
+
+    feed: Any
+    steps: list[Step]
+    trim: bool = True
     #: The newest groups as the caller knows them.
     hint: list[AggregatedActivity] | None = None
     #: The ids that attempts which were refused may have marked already.
     tried: set[str] = field(default_factory=set)
     #: The groups that the feed has got, ranked.
     result: list[AggregatedActivity] = field(default_factory=list)
+    #: What groups the feed's activities, for this attempt.
+    aggregator: Any = None
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether no step looks at groups but those that activities may join."""
+        return all(step.only_adds for step in self.steps)
 
 
 @dataclass(slots=True)
 class _Slot:
-    """A group of the feed: as it is stored, as it was read, and as it is going to be (``None``: gone)."""
+    """A group: as it is stored, as it was read (``None``: it is new), as it is going to be (``None``: gone)."""
 
-    entry: tuple[Any, Any]
-    old: AggregatedActivity
+    entry: Any
+    old: Any
     now: AggregatedActivity | None
 
     @classmethod
@@ -83,6 +107,8 @@ class _Plan:
     snapshot: Snapshot
     #: The entries that the update may touch.
     entries: Pairs = field(default_factory=list)
+    #: How many of the newest groups were asked for.
+    length: int = 0
     slots: list[_Slot] = field(default_factory=list)
     difference: _Difference | None = None
     change: Change | None = None
@@ -99,28 +125,20 @@ def run(updates: Sequence[Update]) -> None:
 
     :raises UpdateConflictError: if a feed was changed in between 200 times; the others are written
     """
-    by_kind: dict[type, dict[str, Update]] = {}
+    by_kind: dict[tuple[type, Any], dict[str, Update]] = {}
     for update in updates:
-        feeds = by_kind.setdefault(type(update.feed), {})
+        storage = update.feed.timeline_storage
+        kinds = [kind for kind in by_kind if kind[0] is type(update.feed) and kind[1].is_like(storage)]
+        feeds = by_kind.setdefault(kinds[0] if kinds else (type(update.feed), storage), {})
         key = update.feed.key
-        feeds[key] = _joined(feeds[key], update) if key in feeds else update
+        if key in feeds:
+            feeds[key].steps += update.steps
+            feeds[key].trim = feeds[key].trim or update.trim
+        else:
+            feeds[key] = update
     for feeds in by_kind.values():
         for part in iter_parts(list(feeds.values()), FEEDS_AT_A_TIME):
             _run_part(part)
-
-
-def _joined(first: Update, second: Update) -> Update:
-    # What is said last of an activity is what holds.
-    to_id = first.feed.timeline_storage.activity_to_id
-    adds = {to_id(activity): activity for activity in first.added}
-    removes = dict.fromkeys(first.removed)
-    for activity in second.added:
-        adds[to_id(activity)] = activity
-        removes.pop(to_id(activity), None)
-    for activity_id in second.removed:
-        removes[activity_id] = None
-        adds.pop(activity_id, None)
-    return Update(first.feed, list(adds.values()), list(removes), first.trim or second.trim)
 
 
 def _run_part(updates: Sequence[Update]) -> None:
@@ -134,11 +152,11 @@ def _run_part(updates: Sequence[Update]) -> None:
         written = [plan for plan in plans if plan.change is not None and id(plan.change) not in refused]
         _count(storage, written)
         call_all(functools.partial(_finish, plan) for plan in written)
-        pending = [_tried(by_change[number]) for number in refused]
+        pending = [note_attempt(by_change[number]) for number in refused]
         if not pending:
             return
         # Of the writers that met, one got through: the others wait for a random while, longer each time.
-        shortest, longest = storage.retry_waits
+        shortest, longest = GuardsGroups.retry_waits if not isinstance(storage, GuardsGroups) else storage.retry_waits
         time.sleep(random.random() * min(longest, shortest * 2 ** min(attempt, 10)))
     raise UpdateConflictError(
         f'feed {pending[0].feed.key!r}{f" and {len(pending) - 1} more" if len(pending) > 1 else ""}: other writers '
@@ -148,33 +166,34 @@ def _run_part(updates: Sequence[Update]) -> None:
 
 def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
     plans: list[_Plan] = []
-    unread: list[Update] = []
-    for update in updates:
-        if first and update.hint is not None and not update.feed.guard_updates and not (update.removed or update.edit):
-            plans.append(_hinted(storage, update))
-        else:
-            unread.append(update)
-    for (length, names), group in _by_need(unread).items():
+    for (length, names), group in _group_by_read(updates).items():
         keys = [update.feed.key for update in group]
-        if names is None:
-            snapshots = (storage.read_newest if first else storage.read_latest)(keys, length)
-        else:
+        if names is not None:
             snapshots = storage.read_groups(keys, length, names, latest=not first)
+        elif first or not isinstance(storage, GuardsGroups):
+            snapshots = storage.read_newest(keys, length)
+        else:
+            snapshots = storage.read_latest(keys, length)
         for update, snapshot in zip(group, snapshots, strict=True):
             entries = snapshot.entries if names is None else storage.select_groups(snapshot.entries, names)
-            plans.append(_Plan(update, snapshot, entries))
+            plans.append(_Plan(update, snapshot, entries, length))
     # Followers often have the same groups, or none of those that are looked for: what becomes of them is found once.
     alike: dict[Any, list[_Plan]] = {}
     for plan in plans:
-        alike.setdefault(_likeness(plan), []).append(plan)
+        alike.setdefault(_merge_key(plan), []).append(plan)
     firsts = [same[0] for same in alike.values()]
     for plan in firsts:
-        plan.slots += [_Slot.of(entry, storage.load_entry(plan.snapshot.key, entry)) for entry in plan.entries]
+        update = plan.update
+        if update.hint is not None and first and update.only_adds and not update.feed.guard_updates:
+            plan.slots = _hinted(storage, update)
+        else:
+            plan.slots = [_Slot.of(*pair) for pair in update.feed.load_groups(plan.snapshot, plan.entries, plan.length)]
+            if update.hint is not None and not update.only_adds:
+                hinted = {group.serialization_id for group in update.hint}
+                plan.slots = [slot for slot in plan.slots if slot.old.serialization_id in hinted]
     _hydrate(firsts)
     for plan in firsts:
-        _shrink(plan)
-        _edit(plan)
-        plan.difference = _grown(plan)
+        plan.difference = _merge(plan)
     for same in alike.values():
         for plan in same:
             plan.difference = same[0].difference
@@ -182,65 +201,47 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
     return plans
 
 
-def _likeness(plan: _Plan) -> Any:
-    """What the difference depends on, the same for feeds that are alike; of its own where it may depend on the feed."""
+def _merge_key(plan: _Plan) -> Any:
+    """Key of a merge result: the same for feeds that hold the same stored texts; unique where the feed matters."""
     update, feed = plan.update, plan.update.feed
-    if plan.slots or update.edit is not None or _looks_at_all(feed) or not feed.differs_by_groups():
+    if update.hint is not None or not update.only_adds or not feed.merges_alike or not update.aggregator.is_stock:
         return id(plan)
-    classes = feed.aggregator_class, feed.aggregated_activity_class, feed.activity_class
-    work = tuple(map(id, update.added)), tuple(update.removed)
-    likeness = (classes, feed.merge_max_length, work, tuple(plan.entries))
-    try:
-        hash(likeness)
-    except TypeError:
-        # Of rows.
+    if not all(isinstance(data, (str, bytes)) for _, data in plan.entries):
         return id(plan)
-    return likeness
+    return type(feed), tuple(id(step) for step in update.steps), tuple(plan.entries)
 
 
-def _by_need(updates: Iterable[Update]) -> dict[tuple[int, frozenset[str] | None], list[Update]]:
+def _group_by_read(updates: Iterable[Update]) -> dict[tuple[int, frozenset[str] | None], list[Update]]:
     """Updates by how many of the newest groups they need, and the names of those they may touch (``None``: any)."""
     needs: dict[tuple[int, frozenset[str] | None], list[Update]] = {}
-    names: frozenset[str] | None
     for update in updates:
         feed = update.feed
-        if update.removed or update.edit is not None:
+        update.aggregator = feed.get_aggregator()
+        names = None
+        length = feed.merge_max_length
+        if not update.only_adds:
             # What is to be removed may be in any group that the feed shows; what is added joins only the newest.
-            length, names = max(feed.max_length, feed.merge_max_length), None
-        elif _looks_at_all(feed):
-            length, names = feed.merge_max_length, None
-        else:
-            group_name = feed.get_aggregator()._group_name
-            length, names = feed.merge_max_length, frozenset([group_name(activity) for activity in update.added])
+            length = max(feed.max_length, length)
+        elif update.hint is None and feed.loads_by_name and len(update.steps) == 1:
+            names = update.aggregator.names_of(update.steps[0].added)
         needs.setdefault((length, names), []).append(update)
     return needs
 
 
-def _hinted(storage: Any, update: Update) -> _Plan:
+def _hinted(storage: Any, update: Update) -> list[_Slot]:
     groups = update.hint or []
     data = storage.serialize_activities(groups)
-    snapshot = Snapshot(update.feed.key, list(data.items()))
-    slots = [_Slot.of(entry, group) for entry, group in zip(data.items(), groups, strict=True)]
-    return _Plan(update, snapshot, slots=slots)
-
-
-def _looks_at_all(feed: Any) -> bool:
-    # An application's own way of merging may look at any group, whole.
-    aggregator, group = feed.aggregator_class, feed.aggregated_activity_class
-    return (
-        aggregator.merge is not BaseAggregator.merge
-        or aggregator.group_activities is not BaseAggregator.group_activities
-        or group.append is not AggregatedActivity.append
-        or group.contains is not AggregatedActivity.contains
-    )
+    return [_Slot.of(entry, group) for entry, group in zip(data.items(), groups, strict=True)]
 
 
 def _hydrate(plans: Sequence[_Plan]) -> None:
     """Look up the activities that the groups which an update needs whole refer to, in one go."""
     incomplete: list[AggregatedActivity] = []
     for plan in plans:
-        removed = set(plan.update.removed)
-        everything = _looks_at_all(plan.update.feed)
+        steps = plan.update.steps
+        removed: set[int] = set().union(*(step.removed for step in steps))
+        # What is added by one step may be removed by the next: then any group may have to be whole.
+        everything = not plan.update.feed.merges_references or (bool(removed) and any(step.added for step in steps))
         for slot in plan.slots:
             if slot.old.dehydrated and (everything or not removed.isdisjoint(slot.old.activity_ids)):
                 incomplete.append(slot.old)
@@ -248,7 +249,7 @@ def _hydrate(plans: Sequence[_Plan]) -> None:
         return
     feed = plans[0].update.feed
     wanted = [activity_id for group in incomplete for activity_id in group.activity_ids]
-    whole = feed.activity_storage.get_map(wanted)
+    whole = feed.whole_activities.get_map(wanted)
     for group in incomplete:
         # Ids are kept beside: an activity that is gone from the storage can still be taken out of its group.
         kept = list(group._activity_ids)
@@ -256,13 +257,33 @@ def _hydrate(plans: Sequence[_Plan]) -> None:
         group._activity_ids = kept
 
 
-def _shrink(plan: _Plan) -> None:
-    removed = set(plan.update.removed)
-    to_id = plan.update.feed.timeline_storage.activity_to_id
-    for slot in plan.slots if removed else ():
-        group = slot.old
-        stored = group._activity_ids or group.activity_ids
-        if removed.isdisjoint(stored):
+def _merge(plan: _Plan) -> _Difference | None:
+    """Take the steps of an update one by one; ``None`` if they change nothing."""
+    update = plan.update
+    slots = plan.slots
+    for step in update.steps:
+        if step.dropped:
+            _drop(slots, step.dropped)
+        if step.removed:
+            _take_out(slots, step.removed, update.feed.timeline_storage.activity_to_id)
+        if not step.only_adds:
+            # What an application's own way of merging would find empty is left as it is.
+            kept = [slot for slot in slots if (slot.old is not None if slot.now is None else len(slot.now))]
+            slots = sorted(kept, key=_order, reverse=True)
+        if step.edit is not None:
+            _edit(slots, step.edit)
+        if step.added:
+            slots = _add(slots, step.added, update)
+    for slot in plan.slots:
+        if not slot.old.dehydrated:
+            slot.old._activity_ids = []
+    return _difference(plan, slots)
+
+
+def _take_out(slots: list[_Slot], removed: frozenset[int], to_id: Callable[[Any], Any]) -> None:
+    for slot in slots:
+        group = slot.now
+        if group is None or removed.isdisjoint(group._activity_ids or group.activity_ids):
             continue
         left = [activity for activity in group.activities if to_id(activity) not in removed]
         if not left:
@@ -272,52 +293,66 @@ def _shrink(plan: _Plan) -> None:
         slot.now.activities = sorted(left)
         slot.now._activity_ids = []
         slot.now.updated_at = slot.now.last_activity.time
-    for slot in plan.slots:
-        if not slot.old.dehydrated:
-            slot.old._activity_ids = []
-    # What an application's own way of merging would find empty is left as it is.
-    plan.slots = [slot for slot in plan.slots if slot.now is None or len(slot.now)]
 
 
-def _edit(plan: _Plan) -> None:
-    edit = plan.update.edit
-    if edit is None:
-        return
-    for slot in plan.slots:
+def _drop(slots: list[_Slot], dropped: Sequence[str]) -> None:
+    wanted = {ids.format_group_id(ids.normalize_id(group_id)) for group_id in dropped}
+    for slot in slots:
+        if slot.now is not None and not wanted.isdisjoint(mark_ids(slot.now)):
+            slot.now = None
+
+
+def _edit(slots: list[_Slot], edit: Callable[[AggregatedActivity], bool]) -> None:
+    for slot in slots:
         edited = copy.copy(slot.now)
         if edited is not None and edit(edited):
             slot.now = edited
 
 
-def _grown(plan: _Plan) -> _Difference | None:
-    """The difference when all is merged; ``None`` if there is none."""
-    update, feed = plan.update, plan.update.feed
-    aggregator = feed.get_aggregator()
-    new: list[AggregatedActivity] = []
-    current = [slot.now for slot in plan.slots[: feed.merge_max_length] if slot.now is not None]
-    merged: list[tuple[AggregatedActivity, AggregatedActivity]] = []
-    deleted: list[AggregatedActivity] = []
-    if update.added:
-        new, pairs, deleted = aggregator.merge(current, update.added)
-        merged = [(_among(current, old), updated) for old, updated in pairs]
-        deleted = [_among(current, group) for group in deleted]
-    grown = {id(old): updated for old, updated in merged}
-    dropped = set(map(id, deleted))
-    changed, gone = [], []
-    for slot in plan.slots:
-        now = slot.now
-        if now is None or id(now) in dropped:
-            gone.append(slot.old)
-        elif (now := grown.get(id(now), now)) is not slot.old:
-            changed.append((slot.old, now))
-    # An aggregator's own way of merging may speak of groups that it knows from elsewhere.
-    known = set(map(id, current))
-    changed += [pair for pair in merged if id(pair[0]) not in known]
-    gone += [group for group in deleted if id(group) not in known]
+def _order(slot: _Slot) -> int:
+    group = slot.old if slot.now is None else slot.now
+    return ids.group_order(group.serialization_id)
+
+
+def _add(slots: list[_Slot], added: Sequence[Activity], update: Update) -> list[_Slot]:
+    feed, aggregator = update.feed, update.aggregator
+    current = [slot.now for slot in slots if slot.now is not None][: feed.merge_max_length]
+    new, pairs, deleted = aggregator.merge(current, added)
+    by_group = {id(slot.now): slot for slot in slots if slot.now is not None}
+    for old, updated in pairs:
+        slot = by_group.get(id(_find_in(current, old)))
+        if slot is not None:
+            slot.now = updated
+        else:
+            # An aggregator's own way of merging may speak of groups that it knows from elsewhere.
+            slots = [*slots, _Slot(None, old, updated)]
+    for group in deleted:
+        slot = by_group.get(id(_find_in(current, group)))
+        if slot is not None:
+            slot.now = None
+        else:
+            slots = [*slots, _Slot(None, group, None)]
+    slots = slots + [_Slot(None, None, group) for group in new]
+    return sorted(slots, key=_order, reverse=True) if len(update.steps) > 1 else slots
+
+
+def _find_in(current: Sequence[AggregatedActivity], group: AggregatedActivity) -> AggregatedActivity:
+    """Which of the groups that were merged an aggregator speaks of: its own way of merging may return copies."""
+    if any(group is one for one in current):
+        return group
+    return next((one for one in current if one.serialization_id == group.serialization_id), group)
+
+
+def _difference(plan: _Plan, slots: Sequence[_Slot]) -> _Difference | None:
+    feed, aggregator = plan.update.feed, plan.update.aggregator
+    new = [slot.now for slot in slots if slot.old is None and slot.now is not None]
+    known = [slot for slot in slots if slot.old is not None]
+    changed = [(slot.old, slot.now) for slot in known if slot.now is not None and slot.now is not slot.old]
+    gone = [slot.old for slot in known if slot.now is None]
     if not (new or changed or gone):
         return None
     storage = feed.timeline_storage
-    entries = {id(slot.old): slot.entry for slot in plan.slots}
+    entries = {id(slot.old): slot.entry for slot in known}
     to_remove, to_add, result = feed.plan_diff(new, changed, gone)
     return _Difference(
         new,
@@ -331,46 +366,43 @@ def _grown(plan: _Plan) -> _Difference | None:
     )
 
 
-def _among(current: Sequence[AggregatedActivity], group: AggregatedActivity) -> AggregatedActivity:
-    """Which of the groups that were merged an aggregator speaks of: its own way of merging may return copies."""
-    if any(group is one for one in current):
-        return group
-    return next((one for one in current if one.serialization_id == group.serialization_id), group)
-
-
 def _write(plan: _Plan) -> None:
     update, feed, difference = plan.update, plan.update.feed, plan.difference
     snapshot = plan.snapshot if feed.guard_updates else None
     if difference is None:
-        if snapshot is not None and feed.timeline_storage.repairs_marks:
+        if snapshot is not None and getattr(feed.timeline_storage, 'repairs_markers', False):
             # What this call was to do may be done, but whoever did it may have been killed before the marks were right.
             change = Change(feed.key, snapshot=snapshot)
-            feed.plan_marks(change, [], [], [])
+            feed.plan_markers(change, [], [], [])
             plan.change = change if change.lists is not None else None
         return
     update.result = difference.result
-    rides, plan.trim_after = feed._trimming(update.trim, batched=True)
+    mode = feed.trim_mode(update.trim)
+    plan.trim_after = mode == 'after'
     plan.change = Change(
         feed.key,
         snapshot=snapshot,
         removed=difference.removed,
         added=difference.added,
+        removed_groups=difference.to_remove,
+        added_groups=difference.to_add,
         creates=bool(difference.new),
-        trim_length=feed.max_length if rides else None,
+        trim_length=feed.max_length if mode == 'within' else None,
     )
-    feed.plan_marks(plan.change, difference.new, difference.changed, difference.gone)
+    feed.plan_markers(plan.change, difference.new, difference.changed, difference.gone)
     if update.tried:
         # Where marks and groups can't change in one step, an attempt that was refused has left marks of groups that
         # were never written: they go with this one.
-        for marks in plan.change.marks.values():
-            stale = update.tried.difference(mark.new_id for mark in marks if mark.new_id is not None)
-            marks.append(MarkChange(tuple(sorted(stale)), None, renew=False))
+        for markers in plan.change.markers.values():
+            stale = update.tried.difference(marker.new_id for marker in markers if marker.new_id is not None)
+            markers.append(MarkerChange(tuple(sorted(stale)), None, renew=False))
 
 
-def _tried(plan: _Plan) -> Update:
+def note_attempt(plan: _Plan) -> Update:
+    """Remember the ids that a refused attempt may have marked."""
     if plan.change is not None:
-        for marks in plan.change.marks.values():
-            plan.update.tried.update(mark.new_id for mark in marks if mark.new_id is not None)
+        for markers in plan.change.markers.values():
+            plan.update.tried.update(marker.new_id for marker in markers if marker.new_id is not None)
     return plan.update
 
 

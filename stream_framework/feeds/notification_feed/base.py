@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stream_framework import ids
-from stream_framework.activity import AggregatedActivity, NotificationActivity
+from stream_framework.activity import AggregatedActivity, BaseActivity, NotificationActivity
 from stream_framework.aggregators.base import BaseAggregator, NotificationAggregator
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
@@ -14,8 +14,9 @@ from stream_framework.feeds.aggregated_feed.updates import mark_ids
 from stream_framework.feeds.base import _as_list, _key_pattern
 from stream_framework.feeds.notification_feed.shared_markers import warn_of_shared_markers
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
-from stream_framework.storage.base import Change, MarkChange
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.changes import Change, MarkerChange, unmark_trimmed
+from stream_framework.utils.shortcuts import shortcut
 
 
 class BaseNotificationFeed(AggregatedFeed):
@@ -72,6 +73,35 @@ class BaseNotificationFeed(AggregatedFeed):
             )
         self.feed_markers = self.get_markers_storage()
         warn_of_shared_markers(self, BaseNotificationFeed.markers_key_format)
+
+    def add_many_aggregated(self, aggregated: Iterable[AggregatedActivity], *args: Any, **kwargs: Any) -> Any:
+        """Write groups as they are, beside what is there, and mark them as unseen and unread.
+
+        They are marked first: a crash in between leaves a marker too many, never one too few.
+        """
+        groups = self._checked_groups(aggregated)
+        if groups and self._collected() is None:
+            marked = [group.serialization_id for group in groups]
+            self.update_markers(unseen_ids=marked, unread_ids=marked, operation='add')
+        return super().add_many_aggregated(groups, *args, **kwargs)
+
+    def remove_many_aggregated(self, aggregated: Iterable[AggregatedActivity], *args: Any, **kwargs: Any) -> Any:
+        """Remove groups as they were read, and their markers."""
+        groups = self._checked_groups(aggregated)
+        removed = super().remove_many_aggregated(groups, *args, **kwargs)
+        if groups and self._collected() is None:
+            marked = [group.serialization_id for group in groups]
+            self.update_markers(unseen_ids=marked, unread_ids=marked, operation='remove')
+        return removed
+
+    def trim(self, length: int | None = None) -> Any:
+        """Keep the newest ``length`` groups, and their markers; ``None`` or 0 means ``max_length``."""
+        trimmed = super().trim(length)
+        if names := self._tracked():
+            change = Change(self.key, trim_length=length or self.max_length, lists=self._lists())
+            change.markers = {name: [] for name in names}
+            unmark_trimmed(self.timeline_storage, change)
+        return trimmed
 
     def get_markers_storage(self) -> Any:
         """A new markers storage for this user."""
@@ -137,6 +167,12 @@ class BaseNotificationFeed(AggregatedFeed):
     def mark_activities(self, activity_ids: Iterable[Any], seen: bool = True, read: bool = False) -> None:
         """Mark groups, given themselves or by their ids, as seen, or read, or both. One round trip."""
         activity_ids = _as_list(activity_ids)
+        for given in activity_ids:
+            if isinstance(given, BaseActivity) and not isinstance(given, AggregatedActivity):
+                raise ValueError(
+                    f'{given!r} is an activity, and groups are what is marked: give the group that it is in, as a '
+                    "slice of the feed has it, or the group's serialization_id"
+                )
         self.update_markers(
             unseen_ids=activity_ids if seen else None,
             unread_ids=activity_ids if read else None,
@@ -181,17 +217,25 @@ class BaseNotificationFeed(AggregatedFeed):
             if self.track_unread:
                 group.is_read = unread.isdisjoint(names)  # type: ignore[assignment,method-assign]
 
-    def plan_marks(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
-        """A group that gets an activity is unseen and unread again; one that only shrinks keeps its marks."""
+    def plan_markers(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
+        """A group that gets an activity is unseen and unread again; one that only shrinks keeps its markers."""
         names = self._tracked()
         if not names:
             return
-        marks = [MarkChange((), group.serialization_id, renew=True) for group in new]
+        markers = [MarkerChange((), group.serialization_id, renew=True) for group in new]
         for old, updated in changed:
-            marks.append(MarkChange(mark_ids(old), updated.serialization_id, renew=_grew(old, updated)))
-        marks += [MarkChange(mark_ids(group), None, renew=False) for group in deleted]
-        change.lists = self.feed_markers
-        change.marks = {name: list(marks) for name in names}
+            markers.append(MarkerChange(mark_ids(old), updated.serialization_id, renew=_grew(old, updated)))
+        markers += [MarkerChange(mark_ids(group), None, renew=False) for group in deleted]
+        change.lists = self._lists()
+        change.markers = {name: list(markers) for name in names}
+
+    def _lists_by_hooks(self) -> Any:
+        return _MarkersOfFeed(self)
+
+    @shortcut('update_markers', plain='_lists_by_hooks')
+    def _lists(self) -> Any:
+        """What changes the markers: their storage, or the feed's own ``update_markers`` where a subclass has one."""
+        return self.feed_markers
 
     def _in_every_spelling(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
         # A group of ours may be marked under the bare whole second by which 1.4.0 named groups. Only such a bare one,
@@ -211,6 +255,23 @@ class BaseNotificationFeed(AggregatedFeed):
 
     def _tracked(self) -> list[str]:
         return [name for name, on in (('unseen', self.track_unseen), ('unread', self.track_unread)) if on]
+
+
+class _MarkersOfFeed:
+    """The markers storage as changes see it, where a feed has its own ``update_markers``."""
+
+    def __init__(self, feed: BaseNotificationFeed) -> None:
+        self._feed = feed
+        self.max_length = feed.feed_markers.max_length
+
+    def get(self, *names: str) -> Any:
+        return self._feed.feed_markers.get(*names)
+
+    def add_once(self, unseen: Iterable[str] = (), unread: Iterable[str] = ()) -> None:
+        self._feed.update_markers(unseen_ids=list(unseen), unread_ids=list(unread), operation='add')
+
+    def remove(self, unseen: Iterable[str] = (), unread: Iterable[str] = ()) -> None:
+        self._feed.update_markers(unseen_ids=list(unseen), unread_ids=list(unread), operation='remove')
 
 
 def _grew(old: AggregatedActivity, updated: AggregatedActivity) -> bool:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
 from stream_framework.storage.base import BaseActivityStorage
-from stream_framework.storage.cassandra import ledger, marks, models
+from stream_framework.storage.cassandra import intents, ledger, models
 from stream_framework.storage.cassandra.tables import get_model
+from stream_framework.utils.shortcuts import unchanged
 
 
-class CassandraActivityStorage(BaseActivityStorage):
-    """Stores no activities; only the marks of what was published last, see
-    :mod:`stream_framework.storage.cassandra.marks`, and a ledger, see :mod:`stream_framework.storage.cassandra.ledger`.
+class CassandraActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
+    """Stores no activities; only intents (:mod:`stream_framework.storage.cassandra.intents`) and a ledger
+    (:mod:`stream_framework.storage.cassandra.ledger`).
 
     :param modelClass: the model that is handed to a serializer which makes rows; an option
     :param column_family_name: the table that goes with it; an option
     """
 
-    supports_marks = True
-    supports_ledger = True
+    #: Whether a timeline storage may read intents in one wave with its writes.
+    reads_intents_as_usual = unchanged('get_intents')
 
     def serializer_options(self) -> dict[str, Any]:
         """The keywords that the serializer class is called with."""
@@ -29,10 +31,7 @@ class CassandraActivityStorage(BaseActivityStorage):
         return options
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
-        """Nothing, but ``turn_marks``."""
-        if kwargs.get('turn_marks'):
-            names, value, ttl = kwargs['turn_marks']
-            marks.set_marks(names, value, ttl, existing=True)
+        """Nothing."""
         return 0
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
@@ -43,13 +42,13 @@ class CassandraActivityStorage(BaseActivityStorage):
         """Nothing."""
         return 0
 
-    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+    def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         """Two waves; one where ``existing`` finds none."""
-        marks.set_marks(names, value, ttl, existing)
+        intents.set_intents(names, value, ttl, existing)
 
-    def get_marks(self, names: Sequence[str]) -> list[str | None]:
+    def get_intents(self, names: Sequence[str]) -> list[str | None]:
         """One wave."""
-        return marks.get_marks(names)
+        return intents.get_intents(names)
 
     def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
         """One wave. What was deleted stays so in any case, which is all that ``existing`` asks for."""
@@ -68,4 +67,4 @@ class CassandraActivityStorage(BaseActivityStorage):
         return ledger.read(minutes)
 
     def flush(self) -> None:
-        """Nothing. Marks, and a ledger, expire by themselves."""
+        """Nothing. Intents, and a ledger, expire by themselves."""

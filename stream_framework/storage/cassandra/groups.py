@@ -26,7 +26,9 @@ from stream_framework.serializers.cassandra.aggregated_activity_serializer impor
     read_signatures,
     sign_activities,
 )
-from stream_framework.storage.base import BaseTimelineStorage, Change, MarkChange, Snapshot, iter_parts
+from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.base import BaseTimelineStorage
+from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.cassandra import connection
 from stream_framework.storage.cassandra.errors import SYNC, refused
 from stream_framework.storage.cassandra.statements import (
@@ -38,6 +40,7 @@ from stream_framework.storage.cassandra.statements import (
     unlogged,
 )
 from stream_framework.storage.cassandra.tables import Table
+from stream_framework.storage.changes import Change, MarkerChange, Snapshot, is_below, unmark_trimmed
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +98,7 @@ class _Attempt:
     signed: bool = False
 
 
-class GroupStorage(BaseTimelineStorage):
+class GroupStorage(GuardsGroups, BaseTimelineStorage):
     """What a timeline storage on Cassandra does for feeds of groups."""
 
     model: Any
@@ -314,7 +317,7 @@ class GroupStorage(BaseTimelineStorage):
         statements += [table.statement(_DELETE_ROW, key, item) for item in gone if item not in coming]
         if cut is not None:
             statements.append(table.statement(_DELETE_OLDER, key, cut))
-        statements += self._mark_statements(table, change, marks)
+        statements += self._mark_statements(table, change, marks, cut)
         if size > MAX_CHANGE_BYTES:
             raise refused(
                 f'a change of {size} bytes is too large, {MAX_CHANGE_BYTES} is the most that is written in one step',
@@ -363,7 +366,7 @@ class GroupStorage(BaseTimelineStorage):
 
     def _keeps_elsewhere(self, change: Change) -> bool:
         lists: Any = change.lists
-        if lists is None or not change.marks:
+        if lists is None or not change.markers:
             return False
         storage = getattr(lists, 'timeline_storage', None)
         return not (isinstance(storage, GroupStorage) and storage.model is self.model)
@@ -372,15 +375,16 @@ class GroupStorage(BaseTimelineStorage):
         """Marks that are kept elsewhere: an order in which a crash leaves a group marked, never silently unmarked."""
         not_done = []
         for change in changes:
-            lists, marks = change.lists, change.marks
+            lists, marks = change.lists, change.markers
             change.mark_new()
-            change.lists, change.marks = None, {}
+            change.lists, change.markers = None, {}
             refused_ = self.apply_changes([change])
-            change.lists, change.marks = lists, marks
+            change.lists, change.markers = lists, marks
             if refused_:
                 not_done.append(change)
-            else:
-                change.unmark_old()
+                continue
+            change.unmark_old()
+            unmark_trimmed(self, change)
         return not_done
 
     def _marks_before(self, table: Table, changes: Sequence[Change]) -> dict[int, dict[str, frozenset[str]]]:
@@ -388,7 +392,7 @@ class GroupStorage(BaseTimelineStorage):
         known = {}
         unknown = []
         for change in changes:
-            if change.marks:
+            if change.markers:
                 if change.snapshot is not None:
                     known[id(change)] = change.snapshot.token.marks
                 else:
@@ -397,11 +401,15 @@ class GroupStorage(BaseTimelineStorage):
             known[id(change)] = marks
         return known
 
-    def _mark_statements(self, table: Table, change: Change, marks: dict[str, frozenset[str]]) -> list[Any]:
+    def _mark_statements(
+        self, table: Table, change: Change, marks: dict[str, frozenset[str]], cut: int | None
+    ) -> list[Any]:
         statements: list[Any] = []
-        for name, of_list in change.marks.items():
+        for name, of_list in change.markers.items():
             before = marks.get(name, frozenset())
             after = _marked(before, of_list, change.lists.max_length if change.lists is not None else None)
+            if cut is not None:
+                after = frozenset(item for item in after if not is_below(item, cut))
             statements += self._from_to(table, change.key, name, before, after)
         return statements
 
@@ -451,7 +459,7 @@ class GroupStorage(BaseTimelineStorage):
             [(version, before)] = self.read_marks([key], latest=attempt > 0)
             statements: list[Any] = []
             for name, items in added.items():
-                changes = [MarkChange((), item, renew=True) for item in items]
+                changes = [MarkerChange((), item, renew=True) for item in items]
                 after = _marked(before[name], changes, max_length)
                 statements += self._from_to(table, key, name, before[name], after)
             if not guarded:
@@ -549,7 +557,7 @@ def moved_id(row: dict[str, Any]) -> int:
     return int(ids.group_id(row['group'], row['updated_at']))
 
 
-def _marked(before: frozenset[str], changes: Iterable[MarkChange], max_length: int | None) -> frozenset[str]:
+def _marked(before: frozenset[str], changes: Iterable[MarkerChange], max_length: int | None) -> frozenset[str]:
     """The ids in a list after changes; of too many, the highest."""
     after = set(before)
     new = set()

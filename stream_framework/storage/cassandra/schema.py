@@ -15,7 +15,7 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError
-from stream_framework.storage.cassandra import connection, ledger, marks
+from stream_framework.storage.cassandra import connection, intents, ledger
 from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
 from stream_framework.storage.cassandra.statements import run
@@ -67,8 +67,8 @@ def sync(
         statements.append(_create_keyspace(keyspace, replication, factor))
     for name, models in _tables(classes, keyspace).items():
         statements += _table_statements(cluster, name, models, say)
-    if _found(cluster, (keyspace, marks.TABLE)) is None:
-        statements.append(marks.create_query(keyspace))
+    if _found(cluster, (keyspace, intents.TABLE)) is None:
+        statements.append(intents.create_query(keyspace))
     if _found(cluster, (keyspace, ledger.TABLE)) is None:
         statements.append(ledger.create_query(keyspace))
     for statement in statements:

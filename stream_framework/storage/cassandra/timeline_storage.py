@@ -12,13 +12,16 @@ from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.base import BaseBatch, Change, Pairs, Snapshot, Write, methods, uses
-from stream_framework.storage.cassandra import connection, marks, models, tables
+from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.batch import BaseBatch, Write, runs
+from stream_framework.storage.cassandra import connection, intents, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage, ids_by_feed
 from stream_framework.storage.cassandra.statements import Rows, Unbound, batched, run
 from stream_framework.storage.cassandra.tables import Table, get_table
+from stream_framework.storage.changes import Change, Pairs, Snapshot
+from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: How many entries are skipped by reading them; to skip more, their ids are read first, in a query of their own.
 SKIPPED_BY_READING = 100
@@ -32,7 +35,7 @@ _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
 _COUNT = 'SELECT COUNT(activity_id) AS count FROM {table} WHERE feed_id = ?'
 _ONE_ID = 'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?'
-_STOCK_SERIALIZERS: tuple[Any, ...] = (CassandraActivitySerializer, CassandraAggregatedActivitySerializer)
+_STOCK_SERIALIZERS = (CassandraActivitySerializer, CassandraAggregatedActivitySerializer)
 _LEGACY = ids.LEGACY_GROUP_LIMIT
 #: About what the server counts for the deletion of a row.
 _DELETE_BYTES = 64
@@ -43,27 +46,23 @@ class Batch(BaseBatch):
 
     def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
-        runs = list(self.runs(writes))
-        for of_run in runs:
-            storage: Any = of_run[0][0]
-            if uses(storage, _WRITES):
-                names = self._marks_to_read(storage) if of_run is runs[-1] else ()
-                marks = storage.write_many([write[1:] for write in of_run], names)
+        together = list(runs(writes))
+        for run_ in together:
+            storage: Any = run_[0].storage
+            if storage.has_stock_hooks:
+                names = self._intents_to_read(storage) if run_ is together[-1] else ()
+                found = storage.write_many([tuple(write[1:]) for write in run_], names)
                 if names:
-                    self.marks = marks
+                    self.intents = found
             else:
-                super().send_writes(of_run)
+                super().send_writes(run_)
 
-    def _marks_to_read(self, storage: CassandraTimelineStorage) -> Sequence[str]:
-        """The marks that are wanted, if nothing else is to be written before and what is written reads nothing."""
-        if self._marks_wanted is None or self._updates or self._after or storage.holds_groups:
+    def _intents_to_read(self, storage: CassandraTimelineStorage) -> Sequence[str]:
+        """The intents that are wanted, if nothing else is to be written before and what is written reads nothing."""
+        if self.wanted_intents is None or storage.holds_groups:
             return ()
-        kept_in, names = self._marks_wanted
-        return names if type(kept_in).get_marks is CassandraActivityStorage.get_marks else ()
-
-    def _serialized(self, storage: Any, activities: Any) -> Any:
-        # As in the base class; but what is serialized is of a model, too: the same is another row in another table.
-        return self._serialized_once((storage.serializer_class, getattr(storage, 'model', None)), storage, activities)
+        kept_in, names = self.wanted_intents
+        return names if isinstance(kept_in, CassandraActivityStorage) and kept_in.reads_intents_as_usual else ()
 
 
 class _Work(NamedTuple):
@@ -119,6 +118,9 @@ class CassandraTimelineStorage(GroupStorage):
     trims_for_free = False
     Batch: Any = Batch
 
+    #: Whether no subclass has its own way to write to a timeline.
+    has_stock_hooks = unchanged('add_to_storage', 'remove_from_storage', 'trim_storage')
+
     def __init__(
         self,
         serializer_class: Any = None,
@@ -157,20 +159,18 @@ class CassandraTimelineStorage(GroupStorage):
     @functools.cached_property
     def _dumps(self) -> Any:
         # Making an instance of the model takes longer than all the rest: it is made for those who may look at it.
-        serializer, kind = self.serializer, type(self.serializer)
-        ours = any(kind.dumps is stock.dumps for stock in _STOCK_SERIALIZERS)
+        serializer = self.serializer
         defaults = any(column.has_default for column in self.model._columns.values())
-        if ours and not defaults and uses(self, _WRITES):
-            return serializer.dump_columns
-        return serializer.dumps
+        stock = isinstance(serializer, _STOCK_SERIALIZERS) and self.serializes_once and self.writes_as_usual
+        return serializer.dump_columns if stock and not defaults else serializer.dumps
 
     def get_batch_interface(self) -> Any:
         """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
         return self.Batch(self)
 
-    def does_as(self, other: Any) -> bool:
+    def is_like(self, other: Any) -> bool:
         """As of the base class, and into the same table."""
-        return super().does_as(other) and self.model is other.model
+        return super().is_like(other) and self.model is other.model
 
     @property
     def table(self) -> Table:  # type: ignore[override]
@@ -187,7 +187,7 @@ class CassandraTimelineStorage(GroupStorage):
 
     def remove_many(self, key: str, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
         """As of the base class; it takes only their ids, so what can't be stored any more can be removed."""
-        wanted = self.activities_to_ids(activities) if uses(self, _WRITES) else activities
+        wanted = self.activities_to_ids(activities) if self.has_stock_hooks else activities
         return super().remove_many(key, wanted, *args, **kwargs)
 
     def trim_storage(self, key: str, length: int) -> None:
@@ -195,13 +195,13 @@ class CassandraTimelineStorage(GroupStorage):
         self.write_many([('trim', [key], None, length)])
 
     def write_many(
-        self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]], mark_names: Sequence[str] = ()
+        self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]], intent_names: Sequence[str] = ()
     ) -> list[str | None]:
         """Write to many timelines: one wave, and one more where something is to be trimmed.
 
         :param writes: ``('add' | 'remove' | 'trim', keys, id -> data, trim length)``
-        :param mark_names: marks to read in the last wave of writes, as they are after it; not for feeds of groups
-        :returns: the values of the marks
+        :param intent_names: intents to read in the last wave of writes, as they are after it; not for feeds of groups
+        :returns: the values of the intents
         """
         table = self.table
         found: list[str | None] = []
@@ -222,7 +222,7 @@ class CassandraTimelineStorage(GroupStorage):
                         ]
                     )
                     continue
-            found = self._write(table, works, mark_names if works is phases[-1] else ())
+            found = self._write(table, works, intent_names if works is phases[-1] else ())
         return found
 
     def _phases(self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]]) -> Iterator[dict[str, _Work]]:
@@ -252,7 +252,7 @@ class CassandraTimelineStorage(GroupStorage):
             located[key] = work._replace(gone=gone)
         return located
 
-    def _write(self, table: Table, works: dict[str, _Work], mark_names: Sequence[str]) -> list[str | None]:
+    def _write(self, table: Table, works: dict[str, _Work], intent_names: Sequence[str]) -> list[str | None]:
         parts = list(_parts_to_trim(works))
         looks = list(self._looks(table, parts[0])) if parts else []
         only = next(iter(works)) if len(works) == 1 else None
@@ -262,8 +262,8 @@ class CassandraTimelineStorage(GroupStorage):
             yield from batched(table.keyspace, self._rows(table, works), table.clear)
             yield from looks
 
-        if mark_names:
-            results, found = marks.run_and_read(statements, mark_names, only)
+        if intent_names:
+            results, found = intents.run_and_read(statements, intent_names, only)
         else:
             results, found = run(statements(), only), []
         looked = results[len(results) - len(looks) :]
@@ -450,11 +450,17 @@ class CassandraTimelineStorage(GroupStorage):
         else:
             run([table.statement(_DELETE_FEED, key)], key)
 
+    @shortcut(
+        'add', 'add_many', 'remove', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage', 'trim_storage',
+        plain='apply_changes_by_hooks',
+    )  # fmt: skip
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """As of :class:`GroupStorage`, unless a subclass defines ``add_to_storage``, ``remove_from_storage`` or
-        ``trim_storage``: they are called.
-        """
-        return super().apply_changes(changes) if uses(self, _WRITES) else self.apply_by_hooks(changes)
+        """Each feed in one step, markers included; see :class:`GroupStorage`."""
+        return super().apply_changes(changes)
+
+    def apply_changes_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
+        """Apply changes through the hooks of a subclass."""
+        return GuardsGroups.apply_changes(self, changes)
 
     def is_as_read(self, snapshot: Snapshot) -> bool:
         """One statement."""
@@ -502,7 +508,3 @@ def _parts_to_trim(works: dict[str, _Work]) -> Iterator[dict[str, _Work]]:
 def is_bare(activity_id: Any) -> bool:
     """Whether a group's id is only milliseconds, as those of 1.4.0 are."""
     return abs(ids.normalize_id(activity_id)) < _LEGACY
-
-
-# What an application's subclass may do in its own way: a batch then asks it for each timeline.
-_WRITES = methods(CassandraTimelineStorage, 'add_to_storage', 'remove_from_storage', 'trim_storage')

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework.serializers.activity_serializer import ActivitySerializer
-from stream_framework.storage.base import BaseActivityStorage, iter_parts
+from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
+from stream_framework.storage.base import BaseActivityStorage
+from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.structures.hash import ShardedHashCache
 from stream_framework.utils.keys import own_key
+from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: How many fields one command sets or gets.
 FIELDS_AT_A_TIME = 1000
@@ -26,7 +29,7 @@ class ActivityCache(ShardedHashCache):
     key = 'global'
 
 
-class RedisActivityStorage(BaseActivityStorage):
+class RedisActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
     """Activities on Redis. The option ``key`` replaces ``global`` in the hashes' keys.
 
     What was published (see :mod:`stream_framework.feed_managers.base`) is marked in small keys that expire. A ledger
@@ -34,8 +37,11 @@ class RedisActivityStorage(BaseActivityStorage):
     """
 
     default_serializer_class = ActivitySerializer
-    supports_marks = True
-    supports_ledger = True
+
+    #: Whether a script may read the hashes: nobody has a way of his own to find, or to read, an activity.
+    reads_as_usual = unchanged('get', 'get_many', 'get_map', 'get_from_storage', 'get_cache')
+    _reads_intents_as_usual = unchanged('get_intents')
+    _hashes_as_usual = unchanged('get_cache')
 
     def get_key(self) -> str:
         """What the keys of the hashes start with."""
@@ -52,7 +58,7 @@ class RedisActivityStorage(BaseActivityStorage):
 
     def _own_cache(self) -> Any:
         """The hashes where an application's ``get_cache()`` gives some of another kind, or on another server."""
-        return None if type(self).get_cache is RedisActivityStorage.get_cache else self.get_cache()
+        return None if self._hashes_as_usual else self.get_cache()
 
     def place_of(self, activity_id: Any) -> str:
         """The hash that an activity is in."""
@@ -82,22 +88,30 @@ class RedisActivityStorage(BaseActivityStorage):
             return scripts.send(get_redis_connection(self.redis_server), commands)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
-        """One pipelined round trip, ``turn_marks`` included; no transaction: each activity is stored on its own."""
-        commands: list[Command] = []
+        """One pipelined round trip; no transaction: each activity is stored on its own."""
         if (cache := self._own_cache()) is not None:
             cache.set_many({str(activity_id): data for activity_id, data in serialized_activities.items()})
         else:
-            for key, fields in self._by_shard(serialized_activities):
-                command: list[Any] = ['HSET', key]
-                for field, activity_id in fields.items():
-                    command += (field, serialized_activities[activity_id])
-                commands.append(tuple(command))
-        if kwargs.get('turn_marks'):
-            names, value, ttl = kwargs['turn_marks']
-            commands += self._set_marks(names, value, ttl, existing=True)
-        if commands:
-            self._send(commands)
+            self._send(self._additions(serialized_activities))
         return len(serialized_activities)
+
+    def _additions(self, serialized_activities: dict[int, Any]) -> list[Command]:
+        commands: list[Command] = []
+        for key, fields in self._by_shard(serialized_activities):
+            command: list[Any] = ['HSET', key]
+            for field, activity_id in fields.items():
+                command += (field, serialized_activities[activity_id])
+            commands.append(tuple(command))
+        return commands
+
+    @shortcut(
+        'add', 'add_many', 'serialize_activities', 'serialize_activity', 'add_to_storage', 'get_cache', 'set_intents'
+    )
+    def add_and_turn(self, activities: Sequence[Any], names: Sequence[str], value: str, ttl: float) -> None:
+        """One pipelined round trip."""
+        serialized = self.serialize_activities(activities)
+        self.metrics.on_feed_write(type(self), len(serialized))
+        self._send(self._additions(serialized) + self._intents(names, value, ttl, existing=True))
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
         """One pipelined round trip: one command for each hash."""
@@ -118,20 +132,20 @@ class RedisActivityStorage(BaseActivityStorage):
             return sum(cache.delete_many([str(activity_id) for activity_id in activity_ids]).values())
         return sum(self._send([('HDEL', key, *fields) for key, fields in self._by_shard(activity_ids)]))
 
-    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+    def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         """One small key for each, which expires."""
-        self._send(self._set_marks(names, value, ttl, existing))
+        self._send(self._intents(names, value, ttl, existing))
 
-    def reads_marks_on(self, server: str, names: Sequence[str]) -> bool:
+    def reads_intents_on(self, server: str, names: Sequence[str]) -> bool:
         """Whether whoever has something else to send to this server can read marks by an ``MGET`` along with it."""
         return (
             server == self.redis_server
             and len(names) <= FIELDS_AT_A_TIME
-            and type(self).get_marks is RedisActivityStorage.get_marks
+            and self._reads_intents_as_usual
             and not is_cluster(get_redis_connection(server))
         )
 
-    def get_marks(self, names: Sequence[str]) -> list[str | None]:
+    def get_intents(self, names: Sequence[str]) -> list[str | None]:
         """One pipelined round trip."""
         if is_cluster(get_redis_connection(self.redis_server)):
             values = self._send([('GET', name) for name in names])
@@ -140,12 +154,12 @@ class RedisActivityStorage(BaseActivityStorage):
             values = [value for part in parts for value in part]
         return [value.decode() if isinstance(value, bytes) else value for value in values]
 
-    def _set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool) -> list[Command]:
+    def _intents(self, names: Sequence[str], value: str, ttl: float, existing: bool) -> list[Command]:
         seconds = max(int(ttl), 1)
         if len(names) > 1 and not is_cluster(get_redis_connection(self.redis_server)):
             # One command for many: an import turns as many marks as it has activities, nearly none of which exist.
             arguments = (value, seconds, int(existing))
-            return [scripts.SET_MARKS.call(part, arguments) for part in iter_parts(names, FIELDS_AT_A_TIME)]
+            return [scripts.SET_INTENTS.call(part, arguments) for part in iter_parts(names, FIELDS_AT_A_TIME)]
         return [('SET', name, value, 'EX', seconds, *(('XX',) if existing else ())) for name in names]
 
     def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from stream_framework import ids
-from stream_framework.storage.base import Change, MarkChange, Snapshot, iter_parts, methods, uses
+from stream_framework.storage.batch import iter_parts
+from stream_framework.storage.changes import Change, MarkerChange, Snapshot, unmark_trimmed
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import is_cluster
 from stream_framework.storage.redis.lists_storage import RedisListsStorage
@@ -23,14 +24,11 @@ from stream_framework.storage.redis.structures.base import as_text
 if TYPE_CHECKING:
     from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
 
-# How marker lists change, where an application has no way of its own.
-_LISTS_WRITES = methods(RedisListsStorage, 'add', 'add_once', 'remove', 'add_to_storage', 'remove_from_storage')
-
 #: Feeds whose groups one script call changes.
 CHANGES_PER_CALL = 25
 
 # What the script that changes feeds says of each.
-_WRITTEN, _TO_BE_TRIMMED, _AS_READ = 1, 2, 4
+_WRITTEN, _TO_BE_TRIMMED, _AS_READ, _TRIMMED = 1, 2, 4, 8
 
 
 def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Change]:
@@ -43,7 +41,7 @@ def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Chan
     elsewhere: list[Change] = []
     for change in changes:
         lists = change.lists
-        if lists is None or not change.marks:
+        if lists is None or not change.markers:
             together.append(change)
         elif not (_are_beside(lists, storage) and _are_marked_alike(change)):
             elsewhere.append(change)
@@ -51,7 +49,7 @@ def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Chan
             apart.append(change)
         else:
             together.append(change)
-    refused = _refused(together, _apply(storage, [change for change in together if not _is_empty(change)]))
+    refused = _refused(together, _apply(storage, [change for change in together if not change.is_empty]))
     if apart:
         refused += _apply_in_steps(storage, apart)
     for change in elsewhere:
@@ -64,17 +62,13 @@ def apply(storage: RedisTimelineStorage, changes: Sequence[Change]) -> list[Chan
     return refused
 
 
-def _is_empty(change: Change) -> bool:
-    return not (change.removed or change.added or any(change.marks.values()) or change.trim_length)
-
-
 def _are_beside(lists: Any, storage: RedisTimelineStorage) -> bool:
     on_one_server = isinstance(lists, RedisListsStorage) and lists.redis_server == storage.redis_server
-    return on_one_server and uses(lists, _LISTS_WRITES)
+    return on_one_server and lists.writes_as_usual
 
 
 def _are_marked_alike(change: Change) -> bool:
-    first, *others = change.marks.values()
+    first, *others = change.markers.values()
     return all(marks == first for marks in others)
 
 
@@ -87,7 +81,7 @@ def _share_a_slot(client: Any, change: Change) -> bool:
 
 def _list_keys(change: Change) -> list[str]:
     lists: Any = change.lists
-    return [lists.get_key(name) for name in change.marks]
+    return [lists.get_key(name) for name in change.markers]
 
 
 def _refused(changes: Sequence[Change], statuses: dict[int, int]) -> list[Change]:
@@ -111,6 +105,7 @@ def _apply(storage: RedisTimelineStorage, changes: Sequence[Change], with_marks:
         commands.append(scripts.APPLY_CHANGES.call(keys, arguments))
     statuses: dict[int, int] = {}
     to_be_trimmed: list[tuple[str, int]] = []
+    trimmed: list[Change] = []
     for part, reply in zip(parts, storage.send(commands), strict=True):
         for change, status in zip(part, reply, strict=True):
             # An error about a list comes with the list's key.
@@ -118,8 +113,13 @@ def _apply(storage: RedisTimelineStorage, changes: Sequence[Change], with_marks:
             statuses[id(change)] = storage.checked_reply(as_text(key), status)
             if status & _TO_BE_TRIMMED and change.trim_length is not None:
                 to_be_trimmed.append((change.key, change.trim_length))
+            # Where the script trims, and has the lists, it has unmarked what is gone.
+            if status & _TO_BE_TRIMMED or (status & _TRIMMED and not with_marks):
+                trimmed.append(change)
     if to_be_trimmed:
         storage.trim_many(to_be_trimmed)
+    for change in trimmed:
+        unmark_trimmed(storage, change)
     return statuses
 
 
@@ -148,16 +148,16 @@ def _encode(entries: _Entries, change: Change, with_marks: bool, keys: list[str]
         guard, length = '1', change.snapshot.token
         if change.creates:
             guard = '2' if change.snapshot.partial else '3'
-        if guard == '3' or (change.marks and not with_marks and not change.snapshot.partial):
+        if guard == '3' or (change.markers and not with_marks and not change.snapshot.partial):
             digest = _digest(change.snapshot)
     arguments += [guard, length, digest, -1 if change.trim_length is None else change.trim_length]
     arguments += entries.encoded(change)
-    if change.lists is None or not change.marks or not with_marks:
+    if change.lists is None or not change.markers or not with_marks:
         arguments += [0, -1, 0]
         return
     keys += _list_keys(change)
-    marks = next(iter(change.marks.values()))
-    arguments += [len(change.marks), _longest(change), len(marks)]
+    marks = next(iter(change.markers.values()))
+    arguments += [len(change.markers), _longest(change), len(marks)]
     for mark in marks:
         arguments += _encoded_mark(mark)
 
@@ -172,7 +172,7 @@ def _longest(change: Change) -> int:
     return -1 if longest is None else longest
 
 
-def _encoded_mark(mark: MarkChange) -> list[Any]:
+def _encoded_mark(mark: MarkerChange) -> list[Any]:
     return [int(mark.renew), mark.new_id or '', len(mark.old_ids), *mark.old_ids]
 
 
@@ -212,7 +212,7 @@ def send_marks(
     commands = []
     for change, known in changes:
         floor, there = ('', []) if known is None else known
-        for key, marks in zip(_list_keys(change), change.marks.values(), strict=True):
+        for key, marks in zip(_list_keys(change), change.markers.values(), strict=True):
             arguments: list[Any] = [moment, writer, _longest(change), floor, len(there), *there]
             for mark in marks:
                 arguments += _encoded_mark(mark)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stream_framework.storage.base import iter_parts
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import Command, glob, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.structures.base import as_texts
+from stream_framework.utils.shortcuts import unchanged
 
 #: How many keys one round trip deletes.
 KEYS_PER_DELETE = 500
@@ -22,6 +23,9 @@ class RedisListsStorage(BaseListsStorage):
 
     :param redis_server: the server's name in ``STREAM_REDIS_CONFIG``
     """
+
+    #: Whether lists change by the library's own hooks.
+    writes_as_usual = unchanged('add', 'add_once', 'remove', 'add_to_storage', 'remove_from_storage', 'get_key')
 
     def __init__(
         self,

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from stream_framework import settings
 from stream_framework.exceptions import SerializationException
-from stream_framework.storage.base import methods, uses
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.commands import Command, is_cluster
@@ -41,9 +40,6 @@ _POWERS = frozenset(float(10**exponent) for exponent in range(16, 309))
 
 # Clients whose servers permit no scripts.
 _without_scripts: weakref.WeakSet[Any] = weakref.WeakSet()
-
-# What activities are read by, and found by, where an application has no way of its own.
-_READS = methods(RedisActivityStorage, 'get_many', 'get_map', 'get_from_storage', 'get_cache')
 
 
 def read_ids(
@@ -110,7 +106,7 @@ def read_odd_ids(
     return passing[start:stop]
 
 
-def get_whole(
+def get_page(
     storage: RedisTimelineStorage,
     activity_storage: Any,
     key: str,
@@ -161,7 +157,8 @@ def get_whole(
 def _hashes(storage: RedisTimelineStorage, activity_storage: Any, client: Any) -> Sequence[str] | None:
     """The keys of the hashes, where a script may read them; ``None`` where an application has a way of its own, too."""
     if (
-        not uses(activity_storage, _READS)
+        not isinstance(activity_storage, RedisActivityStorage)
+        or not activity_storage.reads_as_usual
         or activity_storage.metrics is not storage.metrics
         or not _on_one_server(storage.redis_server, activity_storage.redis_server)
         or is_cluster(client)

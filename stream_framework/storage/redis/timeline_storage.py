@@ -21,17 +21,10 @@ from stream_framework.activity import Activity
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
-from stream_framework.storage.base import (
-    BaseBatch,
-    BaseTimelineStorage,
-    Change,
-    Pairs,
-    Snapshot,
-    Write,
-    iter_parts,
-    methods,
-    uses,
-)
+from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.base import BaseTimelineStorage
+from stream_framework.storage.batch import BaseBatch, Write, iter_parts, runs
+from stream_framework.storage.changes import Change, Pairs, Snapshot
 from stream_framework.storage.redis import pages, scripts
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.changes import apply, binary
@@ -40,6 +33,7 @@ from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
 from stream_framework.storage.redis.structures.base import as_texts
 from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
+from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: More entries than this, even for a moment, make Redis give up its compact encoding of a sorted set for good (its
 #: ``zset-max-listpack-entries``, by default): 52 bytes for each entry of a flat feed then become 132.
@@ -74,33 +68,36 @@ class RedisBatch(BaseBatch):
 
     def send_writes(self, writes: list[Write]) -> None:
         """Send in order; runs of writes to storages that do the same go together."""
-        runs = list(self.runs(writes))
-        for run in runs:
-            self._send_run(run, last=run is runs[-1])
+        together = list(runs(writes))
+        for run in together:
+            self._send_run(run, last=run is together[-1])
 
     def _send_run(self, run: list[Write], last: bool) -> None:
-        storage: Any = run[0][0]
-        if uses(storage, _WRITES):
-            names = self._marks_to_read(storage) if last else ()
-            _, marks = storage.write_many([write[1:] for write in run], names)
+        storage: Any = run[0].storage
+        if storage.has_stock_hooks:
+            names = self._intents_to_read(storage) if last else ()
+            _, found = storage.write_many([tuple(write[1:]) for write in run], names)
             if names:
-                self.marks = as_texts(marks)
+                self.intents = as_texts(found)
         else:
             super().send_writes(run)
 
-    def _marks_to_read(self, storage: RedisTimelineStorage) -> Sequence[str]:
-        """The marks that are wanted, if nothing else is to be written before and they are on the same server."""
-        if self._marks_wanted is None or self._updates or self._after:
+    def _intents_to_read(self, storage: RedisTimelineStorage) -> Sequence[str]:
+        """The intents that are wanted, if nothing else is to be written before and they are on the same server."""
+        if self.wanted_intents is None:
             return ()
-        kept_in, names = self._marks_wanted
-        along = isinstance(kept_in, RedisActivityStorage) and kept_in.reads_marks_on(storage.redis_server, names)
+        kept_in, names = self.wanted_intents
+        along = isinstance(kept_in, RedisActivityStorage) and kept_in.reads_intents_on(storage.redis_server, names)
         return names if along else ()
 
 
-class RedisTimelineStorage(BaseTimelineStorage):
+class RedisTimelineStorage(GuardsGroups, BaseTimelineStorage):
     """Timelines on Redis. The option ``redis_server`` names the server in ``STREAM_REDIS_CONFIG``."""
 
     trims_on_write = True
+    #: Whether no subclass has its own way to write to a timeline.
+    has_stock_hooks = unchanged('add_to_storage', 'remove_from_storage', 'trim_storage')
+    _loads_as_usual = unchanged('get_ids', 'get_slice_from_storage', 'load_many')
 
     def get_cache(self, key: str) -> TimelineCache:
         """The sorted set of one timeline."""
@@ -123,10 +120,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
     @property
     def holds_ids(self) -> bool:
         """Whether members are the ids themselves."""
-        return (
-            isinstance(self.serializer, SimpleTimelineSerializer)
-            and type(self.serializer).dumps is SimpleTimelineSerializer.dumps
-        )
+        return isinstance(self.serializer, SimpleTimelineSerializer) and self.serializer.stores_ids
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """One round trip, trimming included (a second one for what isn't just ids); returns how many were new."""
@@ -376,7 +370,7 @@ class RedisTimelineStorage(BaseTimelineStorage):
             group.stored_under(stored)
         return group
 
-    def get_whole(
+    def get_page(
         self,
         activity_storage: Any,
         key: str,
@@ -388,12 +382,12 @@ class RedisTimelineStorage(BaseTimelineStorage):
         """One round trip where the activities are on the same plain server, else two: see :mod:`.pages`."""
 
         def in_two_trips() -> tuple[list[Activity], int]:
-            return BaseTimelineStorage.get_whole(self, activity_storage, key, start, stop, filter_kwargs, ordering_args)
+            return BaseTimelineStorage.get_page(self, activity_storage, key, start, stop, filter_kwargs, ordering_args)
 
-        if not uses(self, _READS):
+        if not self._loads_as_usual:
             return in_two_trips()
         bounds, ascending = self.bounds(filter_kwargs), self.ascends(ordering_args)
-        return pages.get_whole(self, activity_storage, key, start or 0, stop, bounds, ascending, in_two_trips)
+        return pages.get_page(self, activity_storage, key, start or 0, stop, bounds, ascending, in_two_trips)
 
     def get_index_of(self, key: str, activity_id: Any) -> int:
         """One round trip."""
@@ -477,8 +471,9 @@ class RedisTimelineStorage(BaseTimelineStorage):
         if (
             length < 1
             or is_cluster(self.redis)
-            or not uses(self, _WRITES)
-            or getattr(type(serializer), 'select', None) is not AggregatedActivitySerializer.select
+            or not self.writes_as_usual
+            or not isinstance(serializer, AggregatedActivitySerializer)
+            or not serializer.reads_as_usual
         ):
             return self.read_newest(keys, length)
         parts = list(iter_parts(keys, KEYS_PER_CALL))
@@ -492,13 +487,11 @@ class RedisTimelineStorage(BaseTimelineStorage):
                 snapshots.append(Snapshot(key, entries, token=length, partial=True))
         return snapshots
 
+    @shortcut(
+        'add', 'add_many', 'remove', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage', 'trim_storage'
+    )
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """Each feed in one step; one round trip for all of them, three on a cluster for feeds that have marks.
-
-        Not where a subclass defines ``add_to_storage``, ``remove_from_storage`` or ``trim_storage``: they are called.
-        """
-        if not uses(self, _WRITES):
-            return self.apply_by_hooks(changes)
+        """Each feed in one step; one round trip for all of them, three on a cluster for feeds that have markers."""
         self._locate_removed(changes)
         return apply(self, changes)
 
@@ -507,8 +500,8 @@ class RedisTimelineStorage(BaseTimelineStorage):
         return self.read_newest([snapshot.key], snapshot.token)[0].entries == snapshot.entries
 
     @property
-    def repairs_marks(self) -> bool:
-        """Whether a write that finds nothing to change still has marks to tidy up: on a cluster."""
+    def repairs_markers(self) -> bool:
+        """Whether a change that finds nothing to do still has markers to tidy up: on a cluster."""
         return is_cluster(self.redis)
 
     def _locate_removed(self, changes: Sequence[Change]) -> None:
@@ -572,8 +565,3 @@ def _score_text(score: Any) -> str:
     if isinstance(score, float):
         return repr(score)
     return score.decode() if isinstance(score, bytes) else str(score)
-
-
-# What an application's subclass may do in its own way: a batch then asks it for each timeline, a page takes two trips.
-_WRITES = methods(RedisTimelineStorage, 'add_to_storage', 'remove_from_storage', 'trim_storage')
-_READS = methods(RedisTimelineStorage, 'get_ids', 'get_slice_from_storage', 'load_many')

@@ -43,7 +43,7 @@ FOLLOW = Script('follow')
 FOLLOW_PAGE = Script('follow_page')
 REPAIR_FOLLOWS = Script('repair_follows')
 ONE_STEP = Script('one_step')
-SET_MARKS = Script('set_marks')
+SET_INTENTS = Script('set_intents')
 HSET_EXISTING = Script('hset_existing')
 ALL = {script.sha: script for script in list(vars().values()) if isinstance(script, Script)}
 

@@ -16,6 +16,8 @@
 --   1  it was written
 --   2  it is still to be trimmed: the edge cuts through entries of one score, see trim.lua
 --   4  the newest entries were those that were read
+--   8  entries were trimmed
+-- Markers of what was trimmed go in the same step: of all groups older than the oldest that is left.
 -- New marks and new entries are written before old ones go, so that an error in between (no memory left, say) loses
 -- nothing: a group may then be unread twice, never silently read. Safe to run again.
 local arg, key_index = 0, 0
@@ -113,6 +115,24 @@ local function trim(key, keep)
   return true
 end
 
+-- Remove the markers of groups that were updated before the oldest that is left. Ids are 13 digits of milliseconds, then
+-- 13 of a hash; those of 1.4.0 are whole seconds, and may mean any group of that second.
+local function unmark_trimmed(key, lists)
+  local oldest = redis.call('ZRANGE', key, '0', '0', 'WITHSCORES')
+  local edge = tonumber(oldest[2])
+  if not edge then
+    return
+  end
+  for _, list in ipairs(lists) do
+    for _, id in ipairs(redis.call('LRANGE', list, '0', '-1')) do
+      local last = #id > 13 and tonumber(string.sub(id, 1, -14)) or (tonumber(id) or edge) + 999
+      if last and last < edge then
+        redis.call('LREM', list, '0', id)
+      end
+    end
+  end
+end
+
 local function change(key, lists, guard, length, digest, keep, removed, added, max, marks)
   local count = redis.pcall('ZCARD', key)
   if type(count) == 'table' then
@@ -175,8 +195,13 @@ local function change(key, lists, guard, length, digest, keep, removed, added, m
     end
   end
   local result = same and 5 or 1
-  if keep > 0 and count > keep and not trim(key, keep) then
-    result = result + 2
+  if keep > 0 and count > keep then
+    if trim(key, keep) then
+      unmark_trimmed(key, lists)
+      result = result + 8
+    else
+      result = result + 2
+    end
   end
   return result
 end

@@ -1,7 +1,7 @@
 """Small values that expire, by name: what was published last, see :mod:`stream_framework.feed_managers.base`.
 
-They are in a table of their own, made by ``sync``, or when the first mark is set. A mark is read, and written with a
-later timestamp than what was read, both at a quorum: so whoever sets a mark after somebody else (by any clock) has the
+They are in a table of their own, made by ``sync``, or when the first intent is set. An intent is read, and written with
+a later timestamp than what was read, both at a quorum: so whoever sets one after somebody else (by any clock) has the
 last word, and whoever reads it then sees it. That costs two waves, and no consensus.
 """
 
@@ -13,31 +13,31 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import StorageError
-from stream_framework.storage.base import iter_parts
+from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.cassandra import config, connection
 from stream_framework.storage.cassandra.driver import ConsistencyLevel, InvalidRequest, SimpleStatement
 from stream_framework.storage.cassandra.statements import OfSeveralFeeds, Unbound, batched, by_replicas, of_each, run
 
 #: The table's name.
 TABLE = 'stream_framework_marks'
-#: How many marks one statement reads.
-MARKS_PER_QUERY = 50
-#: About what the server counts for a mark besides its name.
-_MARK_BYTES = 60
+#: How many intents one statement reads.
+INTENTS_PER_QUERY = 50
+#: About what the server counts for an intent besides its name.
+_INTENT_BYTES = 60
 
 _LOCAL = (ConsistencyLevel.LOCAL_ONE, ConsistencyLevel.LOCAL_QUORUM)
 
 
 def create_query(keyspace: str) -> str:
-    """What creates the table. Marks are only ever overwritten and expire: they leave nothing to repair."""
+    """What creates the table. Intents are only ever overwritten and expire: they leave nothing to repair."""
     return (
         f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{TABLE}" (name text PRIMARY KEY, value text) '
         'WITH gc_grace_seconds = 10800'
     )
 
 
-def set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> None:
-    """Set marks.
+def set_intents(names: Sequence[str], value: str, ttl: float, existing: bool) -> None:
+    """Set intents.
 
     :param ttl: in seconds
     :param existing: set only those that exist
@@ -59,8 +59,8 @@ def set_marks(names: Sequence[str], value: str, ttl: float, existing: bool) -> N
         _write(later, value, ttl)
 
 
-def get_marks(names: Sequence[str]) -> list[str | None]:
-    """The values of marks, in order; ``None`` for what was never set or has expired. One wave."""
+def get_intents(names: Sequence[str]) -> list[str | None]:
+    """The values of intents, in order; ``None`` for what was never set or has expired. One wave."""
     connection.get_session()
     return _in_order(names, _read(list(dict.fromkeys(names))))
 
@@ -68,22 +68,22 @@ def get_marks(names: Sequence[str]) -> list[str | None]:
 def run_and_read(
     statements: Callable[[], Iterable[Any]], names: Sequence[str], key: Any = None
 ) -> tuple[list[Any], list[str | None]]:
-    """Send writes, and read marks in the same wave, as if that came after them.
+    """Send writes, and read intents in the same wave, as if that came after them.
 
-    A write counts from the timestamp that it is sent with, not from when it arrives: whoever sets a mark that this read
+    A write counts from the timestamp that it is sent with, not from when it arrives: whoever sets one that this read
     doesn't see, and then undoes what was written, does so with later timestamps, and is right whatever arrives last.
-    Only what had to be sent again has a timestamp from after the read, so then the marks are read once more.
+    Only what had to be sent again has a timestamp from after the read, so then the intents are read once more.
 
     :param statements: makes the writes, all of which may be done twice
     :param key: the feed that they are about, for messages
-    :returns: what came of the statements, and the values of the marks
+    :returns: what came of the statements, and the values of the intents
     """
     resent: list[Any] = []
     reads: list[Any] = []
 
     def writes_and_reads() -> Iterator[Any]:
         yield from statements()
-        # Not before: finding that there is no table of marks is a read, too.
+        # Not before: finding that there is no table of intents is a read, too.
         reads.extend(_read_statements(list(dict.fromkeys(names))))
         yield from reads
 
@@ -92,10 +92,10 @@ def run_and_read(
     except StorageError as error:
         if not _is_missing(error):
             raise
-        return run(statements(), key), get_marks(names)
+        return run(statements(), key), get_intents(names)
     written = len(results) - len(reads)
     if resent:
-        return results[:written], get_marks(names)
+        return results[:written], get_intents(names)
     return results[:written], _in_order(names, _by_name(row for rows in results[written:] for row in rows))
 
 
@@ -118,7 +118,7 @@ def _by_name(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[str, int]]:
 
 
 def _read_statements(names: Sequence[str]) -> list[Any]:
-    """What reads marks; nothing if there is no table yet."""
+    """What reads intents; nothing if there is no table yet."""
     query = f'SELECT name, value, WRITETIME(value) AS written FROM {_table()} WHERE name IN ?'
     try:
         prepared = connection.prepare(query)
@@ -129,7 +129,7 @@ def _read_statements(names: Sequence[str]) -> list[Any]:
     keys = {name.encode('utf-8', 'replace'): name for name in names}
     statements = []
     for group in by_replicas(settings.STREAM_DEFAULT_KEYSPACE, keys):
-        for part in iter_parts(group, MARKS_PER_QUERY):
+        for part in iter_parts(group, INTENTS_PER_QUERY):
             statement = OfSeveralFeeds(prepared).bind(([keys[key] for key in part],))
             statement.route = part[0]
             statement.consistency_level = _quorum()
@@ -143,7 +143,7 @@ def _write(names: dict[str, int], value: str, ttl: float) -> None:
     rows = {}
     for name, timestamp in names.items():
         statement = prepared.bind((name, value, seconds, timestamp))
-        size = _MARK_BYTES + 2 * len(name)
+        size = _INTENT_BYTES + 2 * len(name)
         rows[statement.routing_key] = [Unbound(prepared, statement.values, size)]
     statements = list(batched(settings.STREAM_DEFAULT_KEYSPACE, of_each(rows)))
     for statement in statements:
