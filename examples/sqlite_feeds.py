@@ -20,6 +20,7 @@ from stream_framework.feeds.notification_feed.base import BaseNotificationFeed
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
+from stream_framework.storage.abilities import GuardsGroups, KeepsIntents
 from stream_framework.storage.base import BaseActivityStorage, BaseBatch, BaseTimelineStorage, Change, Pairs, Snapshot
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 
@@ -69,11 +70,10 @@ def padded(number: int) -> str:
     return str(number).zfill(WIDTH)
 
 
-class SqliteActivityStorage(BaseActivityStorage):
-    """Activities in a table, by id; and the marks of what was published last."""
+class SqliteActivityStorage(KeepsIntents, BaseActivityStorage):
+    """Activities in a table, by id; and intents: what was published last."""
 
     default_serializer_class = ActivitySerializer
-    supports_marks = True
 
     def __init__(self, serializer_class: Any = None, *args: Any, **options: Any) -> None:
         # All feeds share the table, so one that names no serializer has to write what the others read.
@@ -83,9 +83,6 @@ class SqliteActivityStorage(BaseActivityStorage):
         rows = [(str(key), data) for key, data in serialized_activities.items()]
         with transaction() as connected:
             connected.executemany('INSERT OR REPLACE INTO activities VALUES (?, ?)', rows)
-            if kwargs.get('turn_marks'):
-                names, value, ttl = kwargs['turn_marks']
-                self.set_marks(names, value, ttl, existing=True)
         return len(rows)
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
@@ -101,7 +98,7 @@ class SqliteActivityStorage(BaseActivityStorage):
             query = 'DELETE FROM activities WHERE id = ?'
             return connected.executemany(query, [(str(key),) for key in activity_ids]).rowcount
 
-    def set_marks(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
+    def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         now = time.time()
         with transaction() as connected:
             connected.execute('DELETE FROM marks WHERE expires <= ?', [now])
@@ -111,7 +108,7 @@ class SqliteActivityStorage(BaseActivityStorage):
                 query = 'INSERT OR REPLACE INTO marks (value, expires, name) VALUES (?, ?, ?)'
             connected.executemany(query, [(value, now + ttl, name) for name in names])
 
-    def get_marks(self, names: Sequence[str]) -> list[str | None]:
+    def get_intents(self, names: Sequence[str]) -> list[str | None]:
         query = 'SELECT value FROM marks WHERE name = ? AND expires > ?'
         found = [connection().execute(query, (name, time.time())).fetchone() for name in names]
         return [row[0] if row else None for row in found]
@@ -130,7 +127,7 @@ class SqliteBatch(BaseBatch):
             super().send()
 
 
-class SqliteTimelineStorage(BaseTimelineStorage):
+class SqliteTimelineStorage(GuardsGroups, BaseTimelineStorage):
     """Timelines in a table, a row for each entry."""
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
@@ -198,34 +195,21 @@ class SqliteTimelineStorage(BaseTimelineStorage):
     def get_batch_interface(self) -> SqliteBatch:
         return SqliteBatch(self)
 
-    # Groups: what was read is compared with what is there in the transaction that writes. Without these two methods
-    # groups change in several steps, and what another writer did in between is lost.
+    # Groups: what was read is compared with what is there in the transaction that writes. Without these three methods,
+    # and GuardsGroups, groups change in several steps, and what another writer did in between is lost.
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         return [Snapshot(key, self.get_slice_from_storage(key, 0, length), token=length) for key in keys]
 
+    def is_as_read(self, snapshot: Snapshot) -> bool:
+        return self.get_slice_from_storage(snapshot.key, 0, snapshot.token) == snapshot.entries
+
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        refused = []
+        refused: list[Change] = []
         for change in changes:
             with transaction():
-                if self._holds(change):
-                    super().apply_changes([change])
-                else:
-                    refused.append(change)
+                refused += super().apply_changes([change])
         return refused
-
-    def _holds(self, change: Change) -> bool:
-        snapshot = change.snapshot
-        if snapshot is None:
-            return True
-        if change.creates:
-            # A new group: no other one may have appeared among the newest.
-            return self.get_slice_from_storage(change.key, 0, snapshot.token) == snapshot.entries
-        query = 'SELECT id, data FROM entries WHERE key = ? AND number = ?'
-        return all(
-            connection().execute(query, (change.key, padded(self.order(item)))).fetchone() == (item, data)
-            for item, data in change.removed
-        )
 
 
 class SqliteListsStorage(BaseListsStorage):

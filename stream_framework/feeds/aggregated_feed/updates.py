@@ -150,7 +150,9 @@ def _run_part(updates: Sequence[Update]) -> None:
         changes = [plan.change for plan in plans if plan.change is not None]
         refused = {id(change) for change in (storage.apply_changes(changes) if changes else ())}
         written = [plan for plan in plans if plan.change is not None and id(plan.change) not in refused]
-        _count(storage, written)
+        if storage.writes_as_usual:
+            # Else add_many() and remove_many() were called, which count for themselves.
+            _count(storage, written)
         call_all(functools.partial(_finish, plan) for plan in written)
         pending = [note_attempt(by_change[number]) for number in refused]
         if not pending:
