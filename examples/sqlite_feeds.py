@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework.feeds.aggregated_feed.base import AggregatedFeed
@@ -136,6 +136,18 @@ class SqliteTimelineStorage(GuardsGroups, BaseTimelineStorage):
             before = self.count(key)
             connected.executemany('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)', rows)
             return self.count(key) - before
+
+    def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
+        query = 'UPDATE entries SET data = ? WHERE key = ? AND number = ?'
+        with transaction() as connected:
+            return [
+                [
+                    item
+                    for item, data in of_key.items()
+                    if connected.execute(query, (str(data), key, padded(self.order(item)))).rowcount
+                ]
+                for key, of_key in updates
+            ]
 
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         rows = [(key, padded(self.order(item))) for item in activities]

@@ -11,6 +11,7 @@ from tests.contracts.manager import ManagerContract
 from tests.contracts.no_actor import NoActorContract
 from tests.contracts.notification_feed import NotificationFeedContract
 from tests.contracts.timeline_storage import TimelineStorageContract
+from tests.contracts.updating import UpdatingContract
 
 
 class TestActivityStorage(ActivityStorageContract):
@@ -46,4 +47,8 @@ class TestManager(ManagerContract):
 
 
 class TestNoActor(NoActorContract):
+    pass
+
+
+class TestUpdating(UpdatingContract):
     pass

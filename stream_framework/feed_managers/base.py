@@ -17,7 +17,8 @@ from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
 from stream_framework.feed_managers import applying, following, publishing
 from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents
-from stream_framework.feeds.base import UserBaseFeed, stored_already
+from stream_framework.feed_managers.updating import is_updating, updating
+from stream_framework.feeds.base import UserBaseFeed, still_stored, stored_already
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.storage.abilities import KeepsIntents
 from stream_framework.utils import MetricsOfSettings, chunks
@@ -44,6 +45,11 @@ def add_operation(feed: Any, activities: Any, trim: bool = True, batch_interface
 def remove_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
     """What a fan-out of removed activities does with each feed; parameters as of :func:`add_operation`."""
     feed.remove_many(activities, batch_interface=batch_interface, trim=trim)
+
+
+def update_operation(feed: Any, activities: Any, batch_interface: Any = None) -> None:
+    """What a fan-out of updated activities does with each feed; parameters as of :func:`add_operation`."""
+    feed.update_many(activities, batch_interface=batch_interface)
 
 
 class Manager:
@@ -112,6 +118,9 @@ class Manager:
         :raises MessageError: for what can't travel in a task message
         :raises StorageError: for what the server refuses
         """
+        if is_updating():
+            self._update(user_id, activity)
+            return
         publication = self._publication(user_id, add_operation, {'activities': [activity], 'trim': True})
         # By the methods for one activity, because applications override them.
         self._store(self.user_feed_class.insert_activity, activity, [activity])
@@ -136,13 +145,20 @@ class Manager:
         self.metrics.on_activity_removed()
 
     def update_user_activities(self, activities: Iterable[Activity]) -> None:
-        """Store activities anew, under the ids that they have; feeds that refer to them show the new state.
+        """Replace activities wherever they still are: in the activity storage, and in all feeds that hold copies.
 
-        Feeds that hold whole activities (notification feeds, everything on Cassandra) keep what they were given.
+        Calls :meth:`add_user_activity` for each, with its ``actor_id``. While that runs, nothing is added where it is
+        not: an update never brings back what was removed, or trimmed, and an activity that the user feed does not hold
+        is not stored.
 
-        :param activities: with the time, object and verb that they had, since ids are made of those
+        :param activities: with the time, object and verb that they had, because ids are made of those
+        :raises MessageError: for what can't travel in a task message; nothing is stored then
         """
-        self.user_feed_class.insert_activities(list(activities))
+        activities = list(activities)
+        publishing.check_activities(self, {'activities': activities})
+        with updating():
+            for activity in activities:
+                self.add_user_activity(activity.actor_id, activity)
 
     def update_user_activity(self, activity: Activity) -> None:
         """:meth:`update_user_activities` for one."""
@@ -348,6 +364,20 @@ class Manager:
             insert(given)
         else:
             intents.store(self.user_feed_class, insert, given, activities)
+
+    def _update(self, user_id: Any, activity: Activity) -> None:
+        """Replace an activity in the user feed, in the activity storage, and in the followers' feeds."""
+        # What is called from here on, by tasks that are run eagerly or by an application's hooks, is no update.
+        with updating(False):
+            publication = self._publication(user_id, update_operation, {'activities': [activity]})
+            user_feed = self.get_user_feed(user_id)
+            with stored_already():
+                if not user_feed.update_many([activity]):
+                    return
+            if still_stored(user_feed, [activity]):
+                self.user_feed_class.insert_activity(activity)
+            publication.publish()
+            self.metrics.on_activity_published()
 
     def _publication(
         self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]

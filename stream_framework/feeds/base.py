@@ -279,6 +279,23 @@ class BaseFeed:
         self._written([], activity_ids, batch_interface, mode == 'after')
         return removed
 
+    def update_many(self, activities: Iterable[Activity], batch_interface: Any = None) -> list[Activity]:
+        """Replace activities that the feed still holds; it never brings back what was removed or trimmed.
+
+        Where the timeline holds references there is nothing to replace in it: the activity storage has the activity.
+
+        :param activities: with the time, object and verb that they had, because ids are made of those
+        :param batch_interface: queue instead
+        :returns: those that the feed holds; ``[]`` in a batch
+        :raises ValueError: for anything that is no activity of this feed's class
+        """
+        activities = self._checked(activities)
+        there = self.timeline_storage.update_many(self.key, activities, batch_interface=batch_interface)
+        held = _of_ids(activities, there or (), self.timeline_storage)
+        if held and (stored := still_stored(self, held)):
+            self._store(stored)
+        return held
+
     def on_update_feed(self, new: Any, deleted: Any) -> None:
         """Called after each write with what came and what went; a hook for subclasses, which does nothing here.
 
@@ -542,6 +559,20 @@ def _as_list(values: Any) -> Any:
     if isinstance(values, (BaseActivity, str, bytes)):
         raise TypeError(f'{values!r}: give a list of activities')
     return values if isinstance(values, (list, tuple)) else list(values)
+
+
+def still_stored(feed: BaseFeed, activities: list[Any]) -> list[Any]:
+    """Return those of a feed's activities that an update stores: not those that have left the activity storage."""
+    if feed.activity_storage is None or not feed.timeline_storage.keeps_references:
+        return activities
+    stored = feed.activity_storage.get_many([feed.timeline_storage.activity_to_id(activity) for activity in activities])
+    return _of_ids(activities, map(feed.timeline_storage.activity_to_id, stored), feed.timeline_storage)
+
+
+def _of_ids(activities: Iterable[Any], activity_ids: Iterable[Any], storage: Any) -> list[Any]:
+    """Return those activities that have some of these ids."""
+    wanted = set(activity_ids)
+    return [activity for activity in activities if storage.activity_to_id(activity) in wanted]
 
 
 def _position(value: Any) -> int | None:

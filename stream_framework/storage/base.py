@@ -416,6 +416,25 @@ class BaseTimelineStorage(BaseStorage):
         else:
             batch.write(self, 'remove', keys, self.serialize_removed(activities), trim_length)
 
+    def update_many(self, key: str, activities: Iterable[Activity], batch_interface: Any = None) -> list[int] | None:
+        """Replace activities of a flat timeline by what is given, where they still are; nothing comes back by it.
+
+        :param activities: under the ids that they have
+        :param batch_interface: queue instead
+        :returns: the ids of those that are there; ``None`` if queued
+        """
+        data = self.serialize_activities(activities)
+        if isinstance(batch_interface, BaseBatch):
+            if data and not self.keeps_references:
+                batch_interface.defer(update_in_storages, key, (self, key, data))
+            return None
+        return self.update_in_storage([(key, data)])[0] if data else []
+
+    @property
+    def keeps_references(self) -> bool:
+        """Whether entries hold only ids, so that there is nothing to replace in them."""
+        return isinstance(self.serializer, SimpleTimelineSerializer) or getattr(self.serializer, 'dehydrate', False)
+
     def get_slice(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> list[Any]:
@@ -556,6 +575,26 @@ class BaseTimelineStorage(BaseStorage):
         """Remove ids (the keys) from a timeline; those that aren't there are skipped."""
         raise NotDefinedError(f'{type(self).__name__} must define remove_from_storage(key, activities)')
 
+    def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
+        """Replace the data of entries, where they still are.
+
+        Here, for backends that can't do better, in two steps: an entry that goes in between comes back.
+
+        :param updates: for each timeline its key, and id -> data; where entries are ids alone nothing is written
+        :returns: for each of them the ids that are there
+        """
+        found = []
+        for key, data in updates:
+            there = [activity_id for activity_id in data if self._is_there(key, activity_id)]
+            if there and not self.keeps_references:
+                self.add_to_storage(key, {activity_id: data[activity_id] for activity_id in there})
+            found.append(there)
+        return found
+
+    def _is_there(self, key: str, activity_id: int) -> bool:
+        only = {'activity_id__gte': activity_id, 'activity_id__lte': activity_id}
+        return bool(self.get_slice_from_storage(key, 0, 1, filter_kwargs=only))
+
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> Pairs:
@@ -606,6 +645,17 @@ def _queued(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     if args or unknown:
         raise TypeError(f'a batch takes no {", ".join(map(repr, [*args, *unknown]))}')
     return kwargs.get('trim_length')
+
+
+def update_in_storages(updates: Iterable[tuple[BaseTimelineStorage, str, Mapping[int, Any]]]) -> None:
+    """Replace entries of many timelines: those of storages that do the same together."""
+    runs: list[tuple[BaseTimelineStorage, list[tuple[str, Mapping[int, Any]]]]] = []
+    for storage, key, data in updates:
+        if not runs or not (storage is runs[-1][0] or storage.is_like(runs[-1][0])):
+            runs.append((storage, []))
+        runs[-1][1].append((key, data))
+    for storage, of_storage in runs:
+        storage.update_in_storage(of_storage)
 
 
 def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -229,6 +229,11 @@ class InMemoryTimelineStorage(GuardsGroups, BaseTimelineStorage):
             timeline = timeline_store.setdefault(key, Timeline())
             return sum(timeline.put(self.order(item), item, data) for item, data in activities.items())
 
+    def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
+        """As of the base class, in one step for all of them."""
+        with _lock:
+            return super().update_in_storage(updates)
+
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """Remove in one step; returns how many were there."""
         with _lock:

@@ -14,7 +14,13 @@ from stream_framework import tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import MessageError
 from stream_framework.feed_managers import following
-from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
+from stream_framework.feed_managers.base import (
+    FanoutPriority,
+    Manager,
+    add_operation,
+    remove_operation,
+    update_operation,
+)
 from stream_framework.metrics.base import Metrics
 from stream_framework.verbs import Comment, Love
 from stream_framework.verbs.base import Verb
@@ -84,6 +90,11 @@ class Sized:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def ids_of(feed: Any) -> list[int]:
+    """The ids of all activities that a feed shows."""
+    return [activity_id for item in feed[:] for activity_id in getattr(item, 'activity_ids', [item.serialization_id])]
 
 
 def with_target(activity: Any, target: Any) -> Any:
@@ -362,15 +373,183 @@ class ManagerContract:
         for name in ('normal', 'aggregated', 'notification'):
             assert [feed.count() for feed in self.feeds(manager, users[1:], name)] == [1] * 19
 
-    def test_update_user_activities(self, backend: Any, manager: Any, users: list[int], author: int) -> None:
-        if backend.whole_activities:
-            pytest.skip('timelines hold whole activities: they keep what they were given')
-        for activity in acts(3, actor=author, extra_context={'version': 1}):
+    def versions(self, manager: Any, user_id: Any) -> dict[str, list[Any]]:
+        """What the feeds of a user show of the contexts of activities, newest first."""
+        feeds = {**manager.get_feeds(user_id), 'user': manager.get_user_feed(user_id)}
+        shown: dict[str, list[Any]] = {}
+        for name, feed in feeds.items():
+            items = [getattr(item, 'activities', [item]) for item in feed[:]]
+            shown[name] = [activity.extra_context.get('version') for of_item in items for activity in of_item]
+        return {name: found for name, found in shown.items() if found}
+
+    def test_update_user_activities(self, manager: Any, users: list[int], author: int) -> None:
+        for activity in acts(3, actor=author, extra_context={'version': 1, 'gone': True}):
             manager.add_user_activity(author, activity)
+        before = {
+            user_id: [
+                (group.serialization_id, group.updated_at, group.is_seen, group.activity_count)
+                for group in manager.get_feeds(user_id)['notification'][:]
+            ]
+            for user_id in users[1:]
+        }
         manager.update_user_activity(act(2, actor=author, extra_context={'version': 2}))
-        manager.update_user_activities(acts(2, actor=author, extra_context={'version': 3}))
-        for feed in [manager.get_user_feed(author), *self.feeds(manager, users[1:])]:
-            assert [activity.extra_context['version'] for activity in feed[:]] == [2, 3, 3]
+        manager.update_user_activities(iter(acts(2, actor=author, extra_context={'version': 3})))
+        assert self.versions(manager, author) == {'user': [2, 3, 3]}
+        for user_id in users[1:]:
+            shown = {'normal': [2, 3, 3], 'aggregated': [2, 3, 3], 'notification': [2, 3, 3]}
+            assert self.versions(manager, user_id) == shown
+            feeds = manager.get_feeds(user_id)
+            assert not any('gone' in activity.extra_context for activity in feeds['normal'][:])
+            assert [
+                (group.serialization_id, group.updated_at, group.is_seen, group.activity_count)
+                for group in feeds['notification'][:]
+            ] == before[user_id]
+
+    def test_updates_call_add_user_activity(self, manager_class: Any, users: list[int]) -> None:
+        """In a class, a grandchild, or a mixin; with the actor, and nothing more."""
+        called = []
+
+        class Mixin:
+            def add_user_activity(self, user_id: Any, activity: Any) -> None:
+                called.append(('mixin', user_id, activity))
+                super().add_user_activity(user_id, activity)  # type: ignore[misc]
+
+        class Child(manager_class):  # type: ignore[misc]
+            def add_user_activity(self, user_id: Any, activity: Any) -> None:
+                called.append(('child', user_id, activity))
+                super().add_user_activity(user_id, activity)
+
+        class GrandChild(Mixin, Child):
+            pass
+
+        manager = GrandChild()
+        managers.FOLLOWERS[users[0]] = {}
+        given = act(1, actor=users[0], extra_context={'version': 1})
+        manager.add_user_activity(users[0], given)
+        called.clear()
+        updated = [act(1, actor=users[0], extra_context={'version': 2}), act(2, actor=users[0])]
+        manager.update_user_activities(updated)
+        assert [(who, user_id, id(activity)) for who, user_id, activity in called] == [
+            (who, users[0], id(activity)) for activity in updated for who in ('mixin', 'child')
+        ]
+        assert self.versions(manager, users[0]) == {'user': [2]}
+
+    def test_updates_publish_update_operation(self, manager_class: Any, users: list[int]) -> None:
+        published = []
+
+        class Recording(manager_class):  # type: ignore[misc]
+            def create_fanout_tasks(self, follower_ids: Any, feed_class: Any, operation: Any, **kwargs: Any) -> Any:
+                published.append((operation, feed_class))
+                return []
+
+        manager = Recording()
+        managers.FOLLOWERS[users[0]] = {HIGH: users[1:3]}
+        manager.add_user_activity(users[0], act(1, actor=users[0]))
+        manager.update_user_activity(act(1, actor=users[0]))
+        manager.update_user_activity(act(2, actor=users[0]))
+        classes = list(manager.feed_classes.values())
+        assert published == [(operation, each) for operation in (add_operation, update_operation) for each in classes]
+
+    def test_updates_never_bring_back(self, backend: Any, manager: Any, users: list[int], author: int) -> None:
+        kept, removed, trimmed, never = (
+            act(n, actor=author, object=author * 10 + n, extra_context={'version': 1}) for n in (3, 2, 1, 0)
+        )
+        for activity in (trimmed, removed, kept):
+            manager.add_user_activity(author, activity)
+        manager.remove_user_activity(author, removed)
+        reader = users[1]
+        feeds = manager.get_feeds(reader)
+        for feed in [*feeds.values(), manager.get_user_feed(author)]:
+            feed.trim(1)
+        shown = {name: ids_of(feed) for name, feed in feeds.items()}
+        for activity in (kept, removed, trimmed, never):
+            activity.extra_context = {'version': 2}
+        manager.update_user_activities([kept, removed, trimmed, never])
+        assert {name: ids_of(feed) for name, feed in feeds.items()} == shown
+        assert self.versions(manager, reader) == {'normal': [2], 'aggregated': [2], 'notification': [2]}
+        assert self.versions(manager, author) == {'user': [2]}
+        if not backend.whole_activities:
+            storage = manager.user_feed_class.get_activity_storage()
+            assert storage.get(never) is None, 'what the user feed does not hold is not stored'
+            assert storage.get(removed).extra_context == {'version': 1}
+
+    def test_updates_leave_the_activity_storage_without_what_is_gone(
+        self, backend: Any, manager: Any, users: list[int], author: int
+    ) -> None:
+        if backend.whole_activities:
+            pytest.skip('timelines hold whole activities: there is no activity storage')
+        activity = act(1, actor=author, object=author * 10)
+        manager.add_user_activity(author, activity)
+        manager.user_feed_class.remove_activity(activity)
+        manager.update_user_activity(activity)
+        assert manager.get_user_feed(author)[:] == manager.get_feeds(users[1])['normal'][:] == []
+
+    def test_updates_leave_what_was_published_last(
+        self, manager: Any, users: list[int], author: int, queue: Queue
+    ) -> None:
+        """Whatever the order of adding, removing and updating in the workers, what was removed stays away."""
+        activity = act(1, actor=author, extra_context={'version': 1})
+        managers.FOLLOWERS[author] = {HIGH: users[1:3]}
+        manager.add_user_activity(author, activity)
+        manager.update_user_activity(act(1, actor=author, extra_context={'version': 2}))
+        manager.remove_user_activity(author, activity)
+        manager.update_user_activity(act(1, actor=author, extra_context={'version': 3}))
+        assert len(queue.messages) == 9
+        queue.run(random.Random(1).sample(range(9), 9))
+        assert self.versions(manager, users[1]) == {}
+        assert self.versions(manager, author) == {}
+
+    def test_who_follows_since_gets_the_new_state(self, manager: Any, users: list[int], author: int) -> None:
+        managers.FOLLOWERS[author] = {}
+        manager.add_user_activity(author, act(1, actor=author, extra_context={'version': 1}))
+        manager.update_user_activity(act(1, actor=author, extra_context={'version': 2}))
+        manager.follow_user(users[1], author)
+        assert self.versions(manager, users[1]) == {'normal': [2], 'aggregated': [2], 'notification': [2]}
+
+    def test_updates_of_what_groups_have_dropped(self, manager: Any, users: list[int], author: int) -> None:
+        posted = [act(n, actor=author, object=7, extra_context={'version': 1}) for n in range(20)]
+        manager.batch_import(author, posted)
+        feed = manager.get_feeds(users[1])['notification']
+        before = members(feed[:])
+        assert before[0][2] == 5
+        manager.update_user_activities([act(n, actor=author, object=7, extra_context={'version': 2}) for n in (3, 8)])
+        assert members(feed[:]) == before
+        [group] = feed[:]
+        assert [activity.object_id for activity in group.activities] == [7] * 15
+        assert [activity.extra_context['version'] for activity in group.activities].count(2) == 1
+
+    def test_updates_call_the_hooks_of_the_user_feed(self, manager_class: Any, users: list[int]) -> None:
+        called: list[str] = []
+
+        class UserFeed(manager_class.user_feed_class):  # type: ignore[misc]
+            @classmethod
+            def insert_activity(cls, activity: Any, **kwargs: Any) -> None:
+                called.append('insert_activity')
+                super().insert_activity(activity, **kwargs)
+
+            def on_update_feed(self, new: Any, deleted: Any) -> None:
+                called.append('on_update_feed')
+
+        manager = manager_class()
+        manager.user_feed_class = UserFeed
+        manager.add_user_activity(users[0], act(1, actor=users[0]))
+        called.clear()
+        manager.update_user_activity(act(1, actor=users[0]))
+        assert called == ['insert_activity']
+
+    def test_what_tasks_do_within_an_update_is_none(self, manager_class: Any, users: list[int]) -> None:
+        """Run eagerly, a task's hooks run within the update; what they add is added."""
+
+        class Telling(manager_class):  # type: ignore[misc]
+            def create_fanout_tasks(self, *args: Any, **kwargs: Any) -> Any:
+                manager_class().add_user_activity(users[2], act(5, actor=users[2]))
+                return []
+
+        manager = Telling()
+        manager_class().add_user_activity(users[0], act(1, actor=users[0]))
+        managers.FOLLOWERS[users[0]] = {HIGH: [users[1]]}
+        manager.update_user_activity(act(1, actor=users[0]))
+        assert manager.get_user_feed(users[2]).count() == 1
 
     # whom to fan out to
 
@@ -940,7 +1119,7 @@ class ManagerContract:
         }
 
     @pytest.mark.parametrize('in_worker', [False, True], ids=['here', 'in a worker'])
-    @pytest.mark.parametrize('method', ['add', 'remove', 'import'])
+    @pytest.mark.parametrize('method', ['add', 'remove', 'update', 'import'])
     @pytest.mark.parametrize('what', ['verb', 'activity class', 'context', 'target'])
     def test_activities_that_can_not_travel(
         self, manager: Any, users: list[int], author: int, what: str, method: str, in_worker: bool

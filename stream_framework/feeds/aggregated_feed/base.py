@@ -12,7 +12,7 @@ from typing import Any
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregator
 from stream_framework.feeds.aggregated_feed import updates
-from stream_framework.feeds.base import OF_EACH_FEED, BaseFeed, _as_list
+from stream_framework.feeds.base import OF_EACH_FEED, BaseFeed, _as_list, _of_ids, still_stored
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.storage.batch import BaseBatch
 from stream_framework.storage.changes import Change, Snapshot
@@ -156,6 +156,34 @@ class AggregatedFeed(BaseFeed):
         removed = [to_id(item) for item in items if not isinstance(item, AggregatedActivity)]
         dropped = [item for item in items if isinstance(item, str)] + [group.serialization_id for group in whole]
         return updates.Step(removed=frozenset(removed), dropped=dropped)
+
+    def update_many(self, activities: Iterable[Activity], batch_interface: Any = None) -> list[Activity]:
+        """Replace activities in the groups that still keep them; all else of the groups stays as it is.
+
+        Looks at the newest ``max_length`` groups. Those of references need no change. Parameters and result are as of
+        :meth:`BaseFeed.update_many`.
+        """
+        activities = self._checked(activities)
+        to_id = self.timeline_storage.activity_to_id
+        given = {to_id(activity): activity for activity in activities}
+        held: set[int] = set()
+
+        def edit(group: AggregatedActivity) -> bool:
+            held.update(given.keys() & set(group.activity_ids))
+            if group.dehydrated:
+                return False
+            kept = [given.get(to_id(activity), activity) for activity in group.activities]
+            changes = any(new is not old for new, old in zip(kept, group.activities, strict=True))
+            group.activities = kept
+            return changes
+
+        if not given or (batch_interface is not None and self.timeline_storage.keeps_references):
+            return []
+        self._update(updates.Update(self, [updates.Step(edit=edit)], trim=False, is_told=False), batch_interface)
+        found = _of_ids(activities, held, self.timeline_storage) if batch_interface is None else []
+        if found and (stored := still_stored(self, found)):
+            self._store(stored)
+        return found
 
     def add_many_aggregated(self, aggregated: Iterable[AggregatedActivity], *args: Any, **kwargs: Any) -> Any:
         """Write groups as they are, beside what is there.

@@ -56,6 +56,8 @@ class Update:
     trim: bool = True
     #: The newest groups as the caller knows them.
     hint: list[AggregatedActivity] | None = None
+    #: Whether ``on_update_feed`` is called: not where groups only show other contents of the same activities.
+    is_told: bool = True
     #: The ids that attempts which were refused may have marked already.
     tried: set[str] = field(default_factory=set)
     #: The groups that the feed has got, ranked.
@@ -423,7 +425,7 @@ def _count(storage: Any, plans: Sequence[_Plan]) -> None:
 
 def _finish(plan: _Plan) -> None:
     difference = plan.difference
-    if difference is not None and (difference.to_add or difference.to_remove):
+    if difference is not None and plan.update.is_told and (difference.to_add or difference.to_remove):
         plan.update.feed._written(difference.to_add, difference.to_remove, None, plan.trim_after)
 
 

@@ -27,7 +27,7 @@ from cassandra.cqlengine import CQLEngineException, ValidationError, columns, co
 from cassandra.cqlengine.connection import DEFAULT_CONNECTION  # noqa: E402
 from cassandra.cqlengine.connection import Connection as MapperConnection  # noqa: E402
 from cassandra.cqlengine.models import Model  # noqa: E402
-from cassandra.cqltypes import IntegerType  # noqa: E402
+from cassandra.cqltypes import IntegerType, LongType  # noqa: E402
 from cassandra.protocol import SyntaxException  # noqa: E402
 from cassandra.query import (  # noqa: E402
     BatchStatement,
@@ -44,6 +44,7 @@ __all__ = [
     'CQLEngineException',
     'ConsistencyLevel',
     'IntegerType',
+    'LongType',
     'InvalidRequest',
     'MapperConnection',
     'Model',

@@ -135,6 +135,16 @@ class Table:
         return ', '.join(f'"{column.db_field_name}"' for column in self.columns.values())
 
     @functools.cached_property
+    def write_times(self) -> str:
+        """What selects when each value of a row was written, for those columns of which the server can tell."""
+        names = [
+            f'"{column.db_field_name}"'
+            for attribute, column in self.columns.items()
+            if attribute not in ('feed_id', 'activity_id') and not isinstance(column, columns.BaseContainerColumn)
+        ]
+        return ', '.join(f'WRITETIME({name}) AS w{number}' for number, name in enumerate(names))
+
+    @functools.cached_property
     def _statics(self) -> dict[str, str]:
         return {name: f'"{column.db_field_name}"' for name, column in self.static.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
@@ -16,9 +16,9 @@ from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.batch import BaseBatch, Write, runs
 from stream_framework.storage.cassandra import connection, intents, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
-from stream_framework.storage.cassandra.driver import IntegerType, SimpleStatement
+from stream_framework.storage.cassandra.driver import IntegerType, LongType, SimpleStatement
 from stream_framework.storage.cassandra.groups import GroupStorage, ids_by_feed
-from stream_framework.storage.cassandra.statements import Rows, Unbound, batched, run
+from stream_framework.storage.cassandra.statements import Rows, Unbound, batched, bound, run
 from stream_framework.storage.cassandra.tables import Table, get_table
 from stream_framework.storage.changes import Change, Pairs, Snapshot
 from stream_framework.utils.shortcuts import shortcut, unchanged
@@ -193,6 +193,30 @@ class CassandraTimelineStorage(GroupStorage):
     def trim_storage(self, key: str, length: int) -> None:
         """One query for the id to cut at, one range deletion of exactly what is older."""
         self.write_many([('trim', [key], None, length)])
+
+    @shortcut('add_to_storage')
+    def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
+        """One wave to read when the rows were written, and one to write them as of right after that.
+
+        So whatever was removed since, or is trimmed meanwhile, stays away: the removal is the later write.
+        """
+        table = self.table
+        wanted = [(number, key, id_) for number, (key, data) in enumerate(updates) for id_ in data]
+        query = table.sql(f'SELECT {table.write_times} FROM {{table}} WHERE feed_id = ? AND activity_id = ?')
+        only = updates[0][0] if len(updates) == 1 else None
+        results = run((table.statement(query, key, ids.normalize_id(id_)) for _, key, id_ in wanted), only)
+        there: list[list[int]] = [[] for _ in updates]
+        statements = []
+        for (number, key, activity_id), rows in zip(wanted, results, strict=True):
+            written = [when for row in rows for when in row.values() if when is not None]
+            if written:
+                there[number].append(activity_id)
+                row = table.encode(updates[number][1][activity_id], replaces=True, key=key)
+                timestamp = LongType.serialize(max(written) + 1, 0)
+                prepared = connection.prepare(f'{row.query} USING TIMESTAMP ?')
+                statements.append(bound(prepared, [table.key(key), *row.values, timestamp]))
+        run(statements, only)
+        return there
 
     def write_many(
         self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]], intent_names: Sequence[str] = ()

@@ -13,12 +13,12 @@ for the page it returns, and reads the rest of a run of equal scores only where 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
 from stream_framework.activity import Activity
-from stream_framework.exceptions import SerializationException
+from stream_framework.exceptions import SerializationException, UpdateConflictError
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.abilities import GuardsGroups
@@ -41,6 +41,8 @@ COMPACT_LENGTH = 128
 #: Keys, and values over all keys, that one script call writes or reads: bounds how long it holds up the server.
 KEYS_PER_CALL = 100
 VALUES_PER_CALL = 2000
+#: How often an entry that others keep replacing is tried.
+UPDATE_ATTEMPTS = 100
 #: Keys that flushing deletes at a time.
 KEYS_PER_DELETE = 500
 
@@ -130,6 +132,41 @@ class RedisTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """One round trip, trimming included (a second one for what isn't just ids); returns how many were there."""
         return self.write_many([('remove', [key], activities, kwargs.get('trim_length'))])[0]
 
+    @shortcut('add_to_storage')
+    def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
+        """One round trip to find the entries, and one to replace each in one step, if it is still what was found.
+
+        :raises UpdateConflictError: if others kept replacing the same entry
+        """
+        there: list[list[int]] = [[] for _ in updates]
+        pending = [(number, activity_id) for number, (_, data) in enumerate(updates) for activity_id in data]
+        for _ in range(UPDATE_ATTEMPTS):
+            entries = self._find([(updates[number][0], activity_id) for number, activity_id in pending])
+            present = [item for item, found in zip(pending, entries, strict=True) if found]
+            if self.holds_ids:
+                replaced = [1] * len(present)
+            else:
+                replaced = self.send(
+                    [
+                        scripts.REPLACE.call([updates[number][0]], (found[0].member, updates[number][1][activity_id]))
+                        for (number, activity_id), found in zip(pending, entries, strict=True)
+                        if found
+                    ]
+                )
+            pending = []
+            for (number, activity_id), done in zip(present, replaced, strict=True):
+                if done:
+                    there[number].append(activity_id)
+                else:
+                    pending.append((number, activity_id))
+            if not pending:
+                return there
+        number, activity_id = pending[0]
+        raise UpdateConflictError(
+            f'feed {updates[number][0]!r}, id {activity_id}: others replaced it during each of {UPDATE_ATTEMPTS} '
+            'attempts; run the same work again'
+        )
+
     def trim_storage(self, key: str, length: int) -> int:
         """One command (two where the edge cuts through entries that Redis can't order); returns how many went."""
         return self.trim_many([(key, length)])
@@ -164,7 +201,10 @@ class RedisTimelineStorage(GuardsGroups, BaseTimelineStorage):
         :returns: how many entries were new, and how many were removed, together; the values of the marks
         """
         replaced = 0
+        removals: list[_Write] = []
         if not self.holds_ids:
+            writes = list(writes)
+            removals = [write for write in writes if write[0] == 'remove']
             writes, replaced = self._located(writes)
         one_by_one = is_cluster(self.redis) or not self.holds_ids
         commands: list[Command] = []
@@ -194,7 +234,13 @@ class RedisTimelineStorage(GuardsGroups, BaseTimelineStorage):
         elif marks:
             found = replies.pop()
         # What is replaced was written anew and removed, and is neither new nor gone.
-        return self._written(commands, keys_of, replies) - 2 * replaced, found
+        total = self._written(commands, keys_of, replies) - 2 * replaced
+        located = sum(len(command) - 2 for command in commands if command[0] == 'ZREM')
+        gone = sum(reply for command, reply in zip(commands, replies, strict=False) if command[0] == 'ZREM')
+        if removals and gone < located:
+            # Somebody has replaced an entry between the look and the removal: it is there under other data.
+            total += self.write_many(removals)[0]
+        return total, found
 
     def _written(self, commands: Sequence[Command], keys_of: Sequence[Sequence[str]], replies: Sequence[Any]) -> int:
         """How many entries were written and removed, by the replies to commands about these keys."""

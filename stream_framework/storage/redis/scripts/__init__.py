@@ -45,6 +45,7 @@ REPAIR_FOLLOWS = Script('repair_follows')
 ONE_STEP = Script('one_step')
 SET_INTENTS = Script('set_intents')
 HSET_EXISTING = Script('hset_existing')
+REPLACE = Script('replace')
 ALL = {script.sha: script for script in list(vars().values()) if isinstance(script, Script)}
 
 # Client -> (node's name, or None; script's hash) of what its servers are known to have.
