@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db.models import Count
 
+from pins import verbs
 from pins.models import Love, Person, Pin
-from pins.verbs import Follow
+from stream_framework.contrib.django import enrich
 
 
 class Cards:
@@ -54,24 +55,21 @@ class Cards:
 class Line:
     """A group of activities, as a sentence: who, did what, to which."""
 
-    def __init__(self, group: Any, people: dict[int, Person], pins: dict[int, Pin]) -> None:
+    def __init__(self, group: Any) -> None:
         self.group = group
         self.verb = group.verb
-        #: The newest first.
-        self.people = [people[actor] for actor in reversed(group.actor_ids) if actor in people]
-        self.pins = [pins[item] for item in reversed(group.object_ids) if item in pins] if self.is_about_pins else []
+        newest_first = group.last_activities
+        self.people: list[Person] = list(dict.fromkeys(activity.actor for activity in newest_first))
+        self.pins: list[Pin] = []
+        if self.is_about_pins:
+            self.pins = list(dict.fromkeys(activity.object for activity in newest_first))
         #: How many people are not named by :attr:`people`.
         self.others = max(group.actor_count - 2, 0) if len(self.people) > 1 else 0
 
     @property
     def is_about_pins(self) -> bool:
         """Or else about a person."""
-        return self.verb is not Follow
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether what it is about is still there."""
-        return bool(self.people) and (bool(self.pins) or not self.is_about_pins)
+        return self.verb is not verbs.Follow
 
     @property
     def text(self) -> str:
@@ -85,9 +83,8 @@ class Line:
 
 
 def lines(groups: Iterable[Any]) -> list[Line]:
-    """Groups as sentences. Two queries."""
-    groups = list(groups)
-    people = Person.objects.in_bulk({actor for group in groups for actor in group.actor_ids})
-    about = {item for group in groups if group.verb is not Follow for item in group.object_ids}
-    pins = Pin.objects.select_related('author').in_bulk(about)
-    return [line for group in groups if (line := Line(group, people, pins)).is_whole]
+    """Groups as sentences, but for those about what is gone. Two queries."""
+    pins = Pin.objects.select_related('author')
+    # Follows are about people, and the sentence names the one who follows.
+    about = {verbs.Pin: pins, verbs.Love: pins, verbs.Comment: pins}
+    return [Line(group) for group in enrich(list(groups), actor=Person, object=about)]
