@@ -13,7 +13,7 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError
-from stream_framework.storage.cassandra import config
+from stream_framework.storage.cassandra import config, features
 from stream_framework.storage.cassandra.config import cassandra
 from stream_framework.storage.cassandra.errors import FAILURES, is_unreachable, translate
 
@@ -28,6 +28,8 @@ class _Open:
         self.made_from = made_from
         self.session = session
         self.prepared: dict[str, Any] = {}
+        #: What its servers have refused: see :mod:`stream_framework.storage.cassandra.fallbacks`.
+        self.lacking: set[str] = set()
 
 
 _open: _Open | None = None
@@ -74,6 +76,11 @@ def serial_consistency() -> Any:
     return in_use().cluster.profile_manager.default.serial_consistency_level or ConsistencyLevel.SERIAL
 
 
+def lacking() -> set[str]:
+    """What the session's servers have refused."""
+    return (_open or _renew()).lacking
+
+
 def timestamp() -> int:
     """A time in microseconds; all that is written from now on, in this process, gets a later one."""
     stamp: int = in_use().cluster.timestamp_generator()
@@ -99,7 +106,9 @@ def prepare(query: str) -> Any:
         except FAILURES as error:
             if is_unreachable(error):
                 forget(current.session)
-            raise translate(error) from error
+            failure = translate(error)
+            failure.__cause__ = error
+            raise features.blame(failure, [query]) from error
         current.prepared[query] = found
         # Whatever the library writes may be written twice; what may not (conditions) says so itself.
         found.is_idempotent = True

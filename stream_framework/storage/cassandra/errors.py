@@ -32,12 +32,15 @@ if cassandra is not None:
     from cassandra.cluster import NoHostAvailable
     from cassandra.connection import ConnectionBusy, ConnectionException
     from cassandra.pool import NoConnectionsAvailable
-    from cassandra.protocol import ErrorMessage, OverloadedErrorMessage
+    from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, SyntaxException
 
     FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
 
 _AGAIN = 'running the same work again is safe'
+
+_MISSING = ('eyspace', 'unconfigured table', 'does not exist', 'Undefined column', 'Unknown identifier')
+_TOO_LARGE = ('too large', 'exceeds')
 
 _ADVICE = (
     Advice(
@@ -53,12 +56,12 @@ _ADVICE = (
     ),
     Advice(
         (),
-        ('eyspace', 'unconfigured table', 'does not exist', 'Undefined column', 'Unknown identifier'),
+        _MISSING,
         f'create what is missing: {SYNC}',
     ),
     Advice(
         (),
-        ('too large', 'exceeds'),
+        _TOO_LARGE,
         'it is more than the server takes at a time: keep large values elsewhere, and only a reference in '
         'extra_context; or lower merge_max_length, max_length or max_aggregated_activities_length',
     ),
@@ -157,6 +160,15 @@ def may_succeed_later(error: BaseException) -> bool:
 def refused(words: str, key: Any = None) -> StorageError:
     """Our error for what the server would refuse, found out before asking it."""
     return translate(cassandra.InvalidRequest(words), key)
+
+
+def refuses(error: BaseException) -> bool:
+    """Whether the server refused a statement as such; not for a table that is missing, or for its size."""
+    cause = error.__cause__ or error
+    if not isinstance(cause, (cassandra.InvalidRequest, SyntaxException)):
+        return False
+    words = _words(cause)
+    return not any(word in words for word in (*_MISSING, *_TOO_LARGE))
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -29,8 +29,9 @@ from stream_framework.serializers.cassandra.aggregated_activity_serializer impor
 from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import iter_parts
-from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra import connection, features
 from stream_framework.storage.cassandra.errors import SYNC, refused
+from stream_framework.storage.cassandra.fallbacks import adapts, lacks
 from stream_framework.storage.cassandra.statements import (
     OfSeveralFeeds,
     by_replicas,
@@ -69,6 +70,8 @@ _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 _NEWEST_GROUPS = 'SELECT activities FROM {table} WHERE feed_id = ? LIMIT ?'
 _NEWEST_IDS = 'SELECT feed_id, activity_id FROM {table} WHERE feed_id IN ? PER PARTITION LIMIT ?'
+
+_NEWEST_IDS_OF_ONE = 'SELECT feed_id, activity_id FROM {table} WHERE feed_id = ? LIMIT ?'
 
 _unguarded: set[str] = set()
 
@@ -129,11 +132,14 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
                 table.name,
                 SYNC,
             )
-        return table.has_version
+        return table.has_version and not lacks(features.CONDITIONS)
 
+    @adapts
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One wave: a statement for every 20 feeds of the same nodes. An entry is ``(id, columns)``."""
         table = self.table
+        if lacks(features.PARTITION_LIMIT):
+            return self._read_one_by_one(table, keys, length)
         names = dict.fromkeys(keys)
         found: list[list[dict[str, Any]]] = []
         for query, limited in self._queries(table, 'feed_id IN ?', 'PER PARTITION LIMIT ?'):
@@ -143,13 +149,15 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
 
     def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """The same after a change was refused: with serial consistency, a statement for each feed."""
-        table = self.table
+        return self._read_one_by_one(self.table, keys, length, latest=True)
+
+    def _read_one_by_one(self, table: Table, keys: Sequence[str], length: int, latest: bool = False) -> list[Snapshot]:
         names = list(dict.fromkeys(keys))
         found = []
         for query, limited in self._queries(table, 'feed_id = ?', 'LIMIT ?'):
             statements = [table.statement(query, key, *([max(length, 1)] if limited else [])) for key in names]
-            for statement in statements:
-                statement.consistency_level = connection.serial_consistency()
+            if latest:
+                _see_latest(statements)
             found.append([row for rows in run(statements) for row in rows])
         return self._snapshots(table, keys, length, found)
 
@@ -188,6 +196,8 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         """Statements that read the ids of the newest entries of feeds (key -> how many, or more): see
         :func:`ids_by_feed`.
         """
+        if lacks(features.PARTITION_LIMIT):
+            return (table.statement(_NEWEST_IDS_OF_ONE, key, limit) for key, limit in limits.items())
         return self._of_many(table, _NEWEST_IDS, limits, max(limits.values(), default=1), limited=True)
 
     def _snapshots(
@@ -218,6 +228,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
             snapshots.append(Snapshot(key, entries[:length], token))
         return snapshots
 
+    @adapts
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
         """Each feed in one step, marks included: a conditional batch, or where nothing guards a plain one. One wave.
 
@@ -267,9 +278,8 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         statements = []
         for attempt in attempts:
             entries = attempt.change.snapshot.entries if attempt.change.snapshot is not None else ()
-            statement = table.statement(_NEWEST_GROUPS, attempt.change.key, len(entries) + LOOKED_AT_BESIDES)
-            statement.consistency_level = connection.serial_consistency()
-            statements.append(statement)
+            statements.append(table.statement(_NEWEST_GROUPS, attempt.change.key, len(entries) + LOOKED_AT_BESIDES))
+        _see_latest(statements)
         return [
             attempt
             for attempt, rows in zip(attempts, run(statements) if statements else [], strict=True)
@@ -278,11 +288,9 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
 
     def _versions(self, table: Table, keys: Sequence[str]) -> list[int | None]:
         """The versions as of now; whatever was under way is done, or never will be, when this is answered."""
-        statements = []
-        for key in keys:
-            statement = table.statement('SELECT DISTINCT feed_id, {version} FROM {table} WHERE feed_id = ?', key)
-            statement.consistency_level = connection.serial_consistency()
-            statements.append(statement)
+        query = 'SELECT DISTINCT feed_id, {version} FROM {table} WHERE feed_id = ?'
+        statements = [table.statement(query, key) for key in keys]
+        _see_latest(statements)
         return [rows[0]['version'] if rows else None for rows in run(statements)]
 
     def _attempt(
@@ -441,16 +449,16 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         statements = []
         for key in keys:
             table.key(key)
-            statement = table.statement(query, key)
-            if latest:
-                statement.consistency_level = connection.serial_consistency()
-            statements.append(statement)
+            statements.append(table.statement(query, key))
+        if latest:
+            _see_latest(statements)
         found = []
         for rows in run(statements, keys[0] if len(keys) == 1 else None):
             row = rows[0] if rows else {}
             found.append((row.get('version'), {name: frozenset(row.get(name) or ()) for name in LISTS}))
         return found
 
+    @adapts
     def add_marks(self, key: str, added: dict[str, list[str]], max_length: int | None) -> None:
         """Add to the marks of a feed (list's name -> ids) in one step, and keep the highest ``max_length`` of each."""
         table = self.table
@@ -486,6 +494,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         statements = [table.statement(f'DELETE {{{name}}} FROM {{table}} WHERE feed_id = ?', key) for name in names]
         self._write_marks(table, key, statements)
 
+    @adapts
     def _write_marks(self, table: Table, key: str, statements: Sequence[Any]) -> None:
         if not self.guards(table):
             run([unlogged(statements)], key)
@@ -598,6 +607,13 @@ def _may_be_there(snapshot: Snapshot | None, activity_id: int) -> bool:
     order = ids.group_order(activity_id)
     orders = [ids.group_order(entry_id) for entry_id, _ in snapshot.entries]
     return order <= min(orders) or order in orders
+
+
+def _see_latest(statements: Iterable[Any]) -> None:
+    """Have statements read what conditional batches wrote; where there are none, as always."""
+    if not lacks(features.CONDITIONS):
+        for statement in statements:
+            statement.consistency_level = connection.serial_consistency()
 
 
 def _wait(attempt: int) -> None:

@@ -10,14 +10,16 @@ From the command line: ``python -m stream_framework.storage.cassandra sync myapp
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from stream_framework import settings
-from stream_framework.exceptions import ConfigurationError
-from stream_framework.storage.cassandra import connection, intents, ledger
+from stream_framework.exceptions import ConfigurationError, StorageError
+from stream_framework.storage.cassandra import connection, features, intents, ledger
 from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
+from stream_framework.storage.cassandra.groups import LISTS
 from stream_framework.storage.cassandra.statements import run
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 from stream_framework.utils import feed_classes
@@ -74,10 +76,29 @@ def sync(
     for statement in statements:
         say(f'{statement};')
         if not dry_run:
-            run([SimpleStatement(statement)])
+            _execute(statement, say)
     if not statements:
         say(f'-- keyspace {keyspace}: everything is there')
     return statements
+
+
+def _execute(statement: str, say: Callable[[str], Any]) -> None:
+    try:
+        run([SimpleStatement(statement)])
+    except StorageError as error:
+        if getattr(error, 'refused_feature', None) != features.STATIC:
+            raise
+        if any(f'"{name}"' in statement for name in LISTS):
+            raise ConfigurationError(
+                f'the servers refuse static columns, in which notification feeds keep their markers ({error}): give '
+                'the feed class timeline_model = models.AggregatedActivity and a markers_storage_class of another '
+                'backend, or keep notification feeds on another backend'
+            ) from error
+        # Only the version is left, and feeds of groups work without it, unguarded.
+        say('-- the servers refuse static columns: feeds of groups are not guarded without the column version')
+        without = re.sub(r'(, )?"version" int static', '', statement)
+        if statement.startswith('CREATE'):
+            run([SimpleStatement(without)])
 
 
 def find_feed_classes(targets: Iterable[Any]) -> list[Any]:

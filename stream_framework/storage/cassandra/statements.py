@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stream_framework.storage.cassandra import connection
+from stream_framework.exceptions import StorageError
+from stream_framework.storage.cassandra import connection, features
 from stream_framework.storage.cassandra.driver import (
     BatchStatement,
     BatchType,
@@ -56,17 +57,17 @@ def run(statements: Iterable[Any], key: Any = None, resent: list[Any] | None = N
     :raises StorageError: the first that happened; what was under way then has ended, too
     """
     results = []
-    failure: BaseException | None = None
+    failed: tuple[Any, BaseException] | None = None
     session = connection.in_use()
     with translated(key):
-        for result in _outcomes(session, statements, [] if resent is None else resent):
+        for statement, result in _outcomes(session, statements, [] if resent is None else resent):
             if isinstance(result, BaseException):
-                failure = failure or result
-            results.append(result)
-            if failure is not None:
+                failed = statement, result
                 break
-    if failure is not None:
-        raise _told(session, failure, key) from failure
+            results.append(result)
+    if failed is not None:
+        statement, failure = failed
+        raise translated_failure(session, failure, key, statement) from failure
     return results
 
 
@@ -78,38 +79,51 @@ def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | No
     """
     session = connection.in_use()
     results: list[Any] = []
-    failure: BaseException | None = None
-    for result in _outcomes(session, statements, []):
+    failed: tuple[Any, BaseException] | None = None
+    for statement, result in _outcomes(session, statements, []):
         if result is None or isinstance(result, _UNKNOWN) or is_undecided(result):
             results.append(None)
         else:
             results.append(result)
             if isinstance(result, BaseException):
-                failure = failure or result
-    if failure is not None:
-        raise _told(session, failure, None) from failure
+                failed = failed or (statement, result)
+    if failed is not None:
+        statement, failure = failed
+        raise translated_failure(session, failure, None, statement) from failure
     return results
 
 
-def _told(session: Any, failure: BaseException, key: Any) -> BaseException:
+def translated_failure(session: Any, failure: BaseException, key: Any, statement: Any) -> StorageError:
+    """Our error for what became of a statement; a session that reaches no node any more is let go."""
     if is_unreachable(failure):
         connection.forget(session)
-    return translate(failure, key)
+    error = translate(failure, key)
+    # For what asks which feature was refused.
+    error.__cause__ = failure
+    return features.blame(error, _texts(statement))
 
 
-def _outcomes(session: Any, statements: Iterable[Any], resent: list[Any]) -> Iterator[Any]:
-    """What came of each statement, in order: its rows, or the driver's error; ``None`` as of :func:`_answer`."""
+def _texts(statement: Any) -> Sequence[str]:
+    """The texts of a statement's parts: those of a batch are kept with it."""
+    if isinstance(statement, BatchStatement):
+        return statement.texts if isinstance(statement, Batch) else []
+    prepared = getattr(statement, 'prepared_statement', None)
+    return [statement.query_string if prepared is None else prepared.query_string]
+
+
+def _outcomes(session: Any, statements: Iterable[Any], resent: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each statement, in order, and what came of it: rows, or the driver's error; ``None`` as of :func:`_answer`."""
     waiting: deque[tuple[Any, Any]] = deque()
     try:
         for statement in statements:
             if len(waiting) >= IN_FLIGHT:
-                yield _result(session, *waiting.popleft(), resent)
-            waiting.append((statement, session.execute_async(statement)))
+                yield waiting[0][0], _result(session, *waiting.popleft(), resent)
+            waiting.append((statement, _send(session, statement)))
             # The driver's thread sends it. While this one makes the next, that would wait for the interpreter for
             # ``sys.getswitchinterval()``, and the server for something to do.
             time.sleep(0)
         while waiting:
-            yield _result(session, *waiting.popleft(), resent)
+            yield waiting[0][0], _result(session, *waiting.popleft(), resent)
     finally:
         # Whoever stops here, or draws statements that can't be made, still waits for what is under way.
         for statement, future in waiting:
@@ -133,7 +147,25 @@ def _result(session: Any, statement: Any, future: Any, resent: list[Any]) -> Any
             else:
                 return error
         resent.append(statement)
-        future = session.execute_async(statement)
+        future = _send(session, statement)
+
+
+class _Failed:
+    """A statement that could not even be sent."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def result(self) -> Any:
+        """Raise what happened."""
+        raise self._error
+
+
+def _send(session: Any, statement: Any) -> Any:
+    try:
+        return session.execute_async(statement)
+    except FAILURES as error:
+        return _Failed(error)
 
 
 def _answer(statement: Any, future: Any) -> list[Any] | None:
@@ -174,6 +206,12 @@ class Rows(NamedTuple):
     make: Callable[[list[bytes]], list[Unbound]]
     #: What those of one key take together, in bytes.
     size: int
+
+
+class Batch(BatchStatement):
+    """A batch that knows the texts of those of its statements that a server may refuse."""
+
+    texts: Sequence[str] = ()
 
 
 #: Makes the statement that deletes rows as they were until now, of partitions (first) and ids.
@@ -235,10 +273,9 @@ def _batch(statements: list[Unbound], clear: Clear | None) -> Any:
     if len(statements) == 1 and not clearing:
         return first
     batch = unlogged([first])
-    for statement in statements[1:]:
+    for statement in [*statements[1:], *clearing]:
         add_serialized(batch, statement.prepared.query_id, statement.values)
-    for statement in clearing:
-        add_serialized(batch, statement.prepared.query_id, statement.values)
+    batch.texts = [statement.prepared.query_string for statement in clearing]
     return batch
 
 
@@ -256,7 +293,7 @@ def _clearing(statements: list[Unbound], clear: Clear) -> list[Unbound]:
 
 def unlogged(statements: Iterable[Any]) -> Any:
     """One batch that may be sent twice."""
-    batch = BatchStatement(BatchType.UNLOGGED)
+    batch = Batch(BatchType.UNLOGGED)
     for statement in statements:
         batch.add(statement)
     batch.is_idempotent = True
@@ -268,9 +305,11 @@ def conditional(statements: Iterable[Any]) -> Any:
 
     Sent twice, the second copy would often be answered first, and with what others have done since the first.
     """
-    batch = BatchStatement(BatchType.UNLOGGED)
+    batch = Batch(BatchType.UNLOGGED)
+    batch.texts = []
     for statement in statements:
         batch.add(statement)
+        batch.texts += _texts(statement)
     batch.is_idempotent = False
     return batch
 

@@ -14,9 +14,10 @@ from stream_framework.serializers.cassandra.activity_serializer import Cassandra
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
 from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.batch import BaseBatch, Write, runs
-from stream_framework.storage.cassandra import connection, intents, models, tables
+from stream_framework.storage.cassandra import connection, features, intents, models, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, LongType, SimpleStatement
+from stream_framework.storage.cassandra.fallbacks import adapts, lacks
 from stream_framework.storage.cassandra.groups import GroupStorage, ids_by_feed
 from stream_framework.storage.cassandra.statements import Rows, Unbound, batched, bound, run
 from stream_framework.storage.cassandra.tables import Table, get_table
@@ -29,11 +30,14 @@ SKIPPED_BY_READING = 100
 COUNTED_BEFORE_TRIMMING = 1000
 #: How many ids are held at a time to find out where to cut.
 IDS_AT_A_TIME = 20_000
+#: How many ids are read at a time where the server doesn't count.
+IDS_PER_PAGE = 5000
 
 _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
-_COUNT = 'SELECT COUNT(activity_id) AS count FROM {table} WHERE feed_id = ?'
+_COUNTED = 'COUNT(activity_id) AS count'
+_COUNT = f'SELECT {_COUNTED} FROM {{table}} WHERE feed_id = ?'
 _ONE_ID = 'SELECT activity_id FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _STOCK_SERIALIZERS = (CassandraActivitySerializer, CassandraAggregatedActivitySerializer)
 _LEGACY = ids.LEGACY_GROUP_LIMIT
@@ -218,6 +222,7 @@ class CassandraTimelineStorage(GroupStorage):
         run(statements, only)
         return there
 
+    @adapts
     def write_many(
         self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]], intent_names: Sequence[str] = ()
     ) -> list[str | None]:
@@ -308,7 +313,7 @@ class CassandraTimelineStorage(GroupStorage):
 
     def _rows_of(self, table: Table, work: _Work) -> Iterator[Unbound]:
         """What is written, but for the feed's key, the first of the values."""
-        clears = connection.has_timestamps()
+        clears = connection.has_timestamps() and not lacks(features.TIMESTAMP)
         for data in work.rows.values():
             row = table.encode(data, replaces=not clears)
             replaced = None if row.is_whole else row.id
@@ -322,13 +327,20 @@ class CassandraTimelineStorage(GroupStorage):
         """What tells where to cut feeds; first, for each that is to stay long, whether to."""
         limits = {key: work.looked_at for key, work in works.items() if not work.is_counted}
         for key, work in works.items():
-            if work.is_counted:
+            if work.is_counted and not lacks(features.COUNT):
                 yield table.statement(_COUNT, key)
         yield from self.newest_ids(table, limits)
 
     def _deletions(self, table: Table, works: dict[str, _Work], looked: Sequence[Any], only: Any) -> Iterator[Any]:
         """What deletes all that is older than the newest, by what :meth:`_looks` found."""
         counted = [key for key, work in works.items() if work.is_counted]
+        if lacks(features.COUNT):
+            for key in counted:
+                cut = self._cut_in_pages(table, key, works[key])
+                if cut is not None:
+                    yield table.statement(_DELETE_OLDER, key, cut)
+            works = {key: work for key, work in works.items() if not work.is_counted}
+            counted = []
         longer = {
             key: works[key].looked_at
             for key, [row] in zip(counted, looked, strict=False)
@@ -341,6 +353,21 @@ class CassandraTimelineStorage(GroupStorage):
             there.difference_update(map(ids.normalize_id, work.gone))
             if len(there) > work.kept:
                 yield table.statement(_DELETE_OLDER, key, sorted(there, reverse=True)[work.kept - 1])
+
+    def _cut_in_pages(self, table: Table, key: str, work: _Work) -> int | None:
+        """The lowest id that stays where a feed is trimmed, found without counting; ``None`` if all of them do."""
+        gone = set(map(ids.normalize_id, work.gone))
+        total, cut = 0, None
+        for page in self._pages_of_ids(table, key, None, None):
+            staying = [item for item in page if item not in gone]
+            if cut is not None and staying:
+                return cut
+            if total < work.kept <= total + len(staying):
+                cut = staying[work.kept - total - 1]
+            total += len(staying)
+            if total > work.kept:
+                return cut
+        return None
 
     def get_slice(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
@@ -424,6 +451,7 @@ class CassandraTimelineStorage(GroupStorage):
             values.append(min(limit, 2**31 - 1))
         return table.statement(query, *values)
 
+    @adapts
     def get_index_of(self, key: str, activity_id: Any) -> int:
         """One wave: whether it is there, and how many are newer, which reads their ids."""
         table = self.table
@@ -434,19 +462,21 @@ class CassandraTimelineStorage(GroupStorage):
             if not stored:
                 raise ValueError(f'id {activity_id} is not in feed {key!r}')
             number = max(stored, key=ids.group_order)
-        statements = [table.statement(_ONE_ID, key, number)]
-        if not self.holds_groups:
-            statements.append(table.statement(f'{_COUNT} AND activity_id > ?', key, number))
-        else:
+        ranges: list[tuple[int, int | None]] = [(number + 1, None)]
+        if self.holds_groups:
             order = ids.group_order(number)
-            statements.append(table.statement(f'{_COUNT} AND activity_id > ?', key, max(order, _LEGACY)))
+            ranges = [(max(order, _LEGACY) + 1, None)]
             if table.is_legacy:
-                between = f'{_COUNT} AND activity_id > ? AND activity_id < ?'
-                statements.append(table.statement(between, key, order // ids.REST, _LEGACY))
-        there, *newer = run(statements, key)
+                ranges.append((order // ids.REST + 1, _LEGACY - 1))
+        statements = [table.statement(_ONE_ID, key, number)]
+        if not lacks(features.COUNT):
+            statements += [self._select(table, _COUNTED, key, low, high, False, None) for low, high in ranges]
+        there, *counted = run(statements, key)
         if not there:
             raise ValueError(f'id {activity_id} is not in feed {key!r}')
-        return sum(rows[0]['count'] for rows in newer)
+        if lacks(features.COUNT):
+            return sum(self._count_in_pages(table, key, low, high) for low, high in ranges)
+        return sum(rows[0]['count'] for rows in counted)
 
     def _stored_as(self, table: Table, key: str, number: int) -> list[int]:
         """The ids of the groups that a bare number of milliseconds, an id of 1.4.0, means."""
@@ -459,12 +489,31 @@ class CassandraTimelineStorage(GroupStorage):
         found = exact or [row for rows in ours for row in rows]
         return [row['activity_id'] for row in found]
 
+    @adapts
     def count(self, key: str, *args: Any, **kwargs: Any) -> int:
         """One query, which reads all the ids of the feed in the server."""
         table = self.table
         table.key(key)
+        if lacks(features.COUNT):
+            return self._count_in_pages(table, key, None)
         return run([table.statement(_COUNT, key)], key)[0][0]['count']
 
+    def _count_in_pages(self, table: Table, key: str, low: int | None, high: int | None = None) -> int:
+        """Count by reading ids, for servers that don't count."""
+        return sum(map(len, self._pages_of_ids(table, key, low, high)))
+
+    def _pages_of_ids(self, table: Table, key: str, low: int | None, high: int | None) -> Iterator[list[int]]:
+        """The ids between two, newest first, :data:`IDS_PER_PAGE` at a time."""
+        while True:
+            rows = self._read(table, 'activity_id', key, low, high, False, IDS_PER_PAGE)
+            # A partition without rows may still have static columns.
+            page = [row['activity_id'] for row in rows if row['activity_id'] is not None]
+            yield page
+            if len(page) < IDS_PER_PAGE:
+                return
+            high = page[-1] - 1
+
+    @adapts
     def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
         """One deletion of the whole partition."""
         table = self.table
@@ -492,9 +541,13 @@ class CassandraTimelineStorage(GroupStorage):
         same = now.token.version == snapshot.token.version
         return same and now.entries[: len(snapshot.entries)] == snapshot.entries
 
+    @adapts
     def flush(self) -> None:
         """Empty the table: whatever feeds are in it, of whatever class."""
-        run([SimpleStatement(f'TRUNCATE {self.table.name}')])
+        if lacks(features.TRUNCATE):
+            self.flush_matching('*')
+        else:
+            run([SimpleStatement(f'TRUNCATE {self.table.name}')])
 
     def flush_matching(self, pattern: str) -> None:
         """Delete the feeds whose keys match, by going through all the keys of the table: for tests, not every day."""
