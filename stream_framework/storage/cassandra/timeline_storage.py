@@ -222,7 +222,6 @@ class CassandraTimelineStorage(GroupStorage):
         run(statements, only)
         return there
 
-    @adapts
     def write_many(
         self, writes: Iterable[tuple[str, Sequence[str], Any, int | None]], intent_names: Sequence[str] = ()
     ) -> list[str | None]:
@@ -232,9 +231,12 @@ class CassandraTimelineStorage(GroupStorage):
         :param intent_names: intents to read in the last wave of writes, as they are after it; not for feeds of groups
         :returns: the values of the intents
         """
+        return self._write_phases(list(self._phases(writes)), intent_names)
+
+    @adapts
+    def _write_phases(self, phases: list[dict[str, _Work]], intent_names: Sequence[str]) -> list[str | None]:
         table = self.table
         found: list[str | None] = []
-        phases = list(self._phases(writes))
         for works in phases:
             if self.holds_groups:
                 works = self._locate_bare(table, works)
