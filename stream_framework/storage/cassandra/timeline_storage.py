@@ -153,7 +153,7 @@ class CassandraTimelineStorage(GroupStorage):
 
     def serialize_activity(self, activity: Any) -> Any:
         """What is stored of one activity or group: a dict of columns, or an instance of the model."""
-        return self._dumps(activity)
+        return self.serializer.dump_columns(activity) if self._writes_dicts else self.serializer.dumps(activity)
 
     def serialize_activities(self, activities: Iterable[Any]) -> dict[Any, Any]:
         """Id -> what is stored of it, in the order given."""
@@ -161,12 +161,11 @@ class CassandraTimelineStorage(GroupStorage):
         return {to_id(activity): dumps(activity) for activity in activities}
 
     @functools.cached_property
-    def _dumps(self) -> Any:
+    def _writes_dicts(self) -> bool:
         # Making an instance of the model takes longer than all the rest: it is made for those who may look at it.
-        serializer = self.serializer
         defaults = any(column.has_default for column in self.model._columns.values())
-        stock = isinstance(serializer, _STOCK_SERIALIZERS) and self.serializes_once and self.writes_as_usual
-        return serializer.dump_columns if stock and not defaults else serializer.dumps
+        stock = isinstance(self.serializer, _STOCK_SERIALIZERS) and self.serializes_once and self.writes_as_usual
+        return stock and not defaults
 
     def get_batch_interface(self) -> Any:
         """A context manager: see :class:`~stream_framework.storage.base.BaseBatch`."""
