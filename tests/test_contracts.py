@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from tests.contracts.activity_storage import ActivityStorageContract
 from tests.contracts.aggregated_feed import AggregatedFeedContract
+from tests.contracts.badge import BadgeContract
+from tests.contracts.each_his_own import EachHisOwnContract
 from tests.contracts.flat_feed import FlatFeedContract
 from tests.contracts.follow_storage import FollowStorageContract
 from tests.contracts.lists_storage import ListsStorageContract
 from tests.contracts.manager import ManagerContract
+from tests.contracts.merging import MergingContract
 from tests.contracts.no_actor import NoActorContract
 from tests.contracts.notification_feed import NotificationFeedContract
 from tests.contracts.timeline_storage import TimelineStorageContract
@@ -51,4 +54,16 @@ class TestNoActor(NoActorContract):
 
 
 class TestUpdating(UpdatingContract):
+    pass
+
+
+class TestBadge(BadgeContract):
+    pass
+
+
+class TestEachHisOwn(EachHisOwnContract):
+    pass
+
+
+class TestMerging(MergingContract):
     pass
