@@ -23,6 +23,7 @@ from stream_framework.serializers.simple_timeline_serializer import SimpleTimeli
 from stream_framework.storage.abilities import GuardsGroups, KeepsIntents
 from stream_framework.storage.base import BaseActivityStorage, BaseBatch, BaseTimelineStorage, Change, Pairs, Snapshot
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.utils.shortcuts import unchanged
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS activities (id TEXT PRIMARY KEY, data TEXT) WITHOUT ROWID;
@@ -129,6 +130,10 @@ class SqliteBatch(BaseBatch):
 
 class SqliteTimelineStorage(GuardsGroups, BaseTimelineStorage):
     """Timelines in a table, a row for each entry."""
+
+    # These are the backend's own ways to read and write. Where a subclass has another, its methods are called one by one.
+    reads_as_usual = unchanged('get_slice', 'get_slice_from_storage', 'deserialize_activities')
+    writes_as_usual = unchanged('add_many', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage')
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         rows = [(key, padded(self.order(item)), str(item), str(data)) for item, data in activities.items()]

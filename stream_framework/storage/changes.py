@@ -173,15 +173,29 @@ def apply_by_hooks(
             refused.append(change)
             continue
         change.mark_new()
-        if change.removed:
-            storage.remove_many(change.key, change.removed_groups or [item for item, _ in change.removed])
-        if change.added:
-            storage.add_many(change.key, change.added_groups)
+        if storage.writes_as_usual:
+            _write(storage, change)
+        else:
+            _write_by_hooks(storage, change)
         change.unmark_old()
         if change.trim_length is not None:
             storage.trim(change.key, change.trim_length)
             unmark_trimmed(storage, change)
     return refused
+
+
+def _write(storage: Any, change: Change) -> None:
+    if change.removed:
+        storage.remove_from_storage(change.key, dict(change.removed))
+    if change.added:
+        storage.add_to_storage(change.key, change.added)
+
+
+def _write_by_hooks(storage: Any, change: Change) -> None:
+    if change.removed:
+        storage.remove_many(change.key, change.removed_groups or [item for item, _ in change.removed])
+    if change.added:
+        storage.add_many(change.key, change.added_groups)
 
 
 def unmark_trimmed(storage: Any, change: Change) -> None:
