@@ -200,5 +200,12 @@ def _is_read_like(source: Any, first: Any) -> bool:
     return (
         type(source) is type(first)
         and source.reads_as_usual
+        and _gives_as_usual(source.activity_storage)
         and (source is first or source.timeline_storage.is_like(first.timeline_storage))
+    )
+
+
+def _gives_as_usual(activity_storage: Any) -> bool:
+    return activity_storage is None or (
+        activity_storage.gives_as_usual and (activity_storage.serializer.reads_as_usual is not False)
     )

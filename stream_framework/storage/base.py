@@ -178,6 +178,9 @@ class BaseActivityStorage(BaseStorage):
     do besides is in :mod:`stream_framework.storage.abilities`: ``KeepsIntents``, ``KeepsLedger``.
     """
 
+    #: Whether an application looks activities up by the library's hooks.
+    gives_as_usual = unchanged('get', 'get_many', 'get_from_storage', 'deserialize_activities')
+
     def add(self, activity: Activity, *args: Any, **kwargs: Any) -> Any:
         """Store one activity; see :meth:`add_many`."""
         return self.add_many([activity], *args, **kwargs)
@@ -390,12 +393,13 @@ class BaseTimelineStorage(BaseStorage):
 
     def serialize_removed(self, activities: Iterable[Any]) -> dict[Any, Any]:
         """Return id -> what is stored of it, or the id where only that was given."""
-        return {
-            self.activity_to_id(activity): self.serialize_activity(activity)
-            if isinstance(activity, BaseActivity)
-            else self.activity_to_id(activity)
-            for activity in activities
-        }
+        activities = list(activities)
+        whole = [activity for activity in activities if isinstance(activity, BaseActivity)]
+        serialized = self.serialize_activities(whole) if whole else {}
+        if len(whole) < len(activities):
+            others = [activity for activity in activities if not isinstance(activity, BaseActivity)]
+            serialized = {**serialized, **{item: item for item in self.activities_to_ids(others)}}
+        return serialized
 
     def remove_from_many_by_hooks(
         self, keys: Sequence[str], activities: Sequence[Any], batch: BaseBatch, trim_length: int | None
@@ -496,7 +500,8 @@ class BaseTimelineStorage(BaseStorage):
 
         :raises ValueError: if it isn't there
         """
-        return self.get_index_of(key, self.activity_to_id(activity_or_id))
+        [activity_id] = self.activities_to_ids([activity_or_id])
+        return self.get_index_of(key, activity_id)
 
     def contains(self, key: str, activity_or_id: Any) -> bool:
         """Whether an entry is there."""

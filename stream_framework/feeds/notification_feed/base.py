@@ -174,8 +174,8 @@ class BaseNotificationFeed(AggregatedFeed):
                     "slice of the feed has it, or the group's serialization_id"
                 )
         self.update_markers(
-            unseen_ids=activity_ids if seen else None,
-            unread_ids=activity_ids if read else None,
+            unseen_ids=activity_ids if seen else [],
+            unread_ids=activity_ids if read else [],
             operation='remove',
         )
 
