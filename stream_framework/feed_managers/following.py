@@ -206,6 +206,4 @@ def _is_read_like(source: Any, first: Any) -> bool:
 
 
 def _gives_as_usual(activity_storage: Any) -> bool:
-    return activity_storage is None or (
-        activity_storage.gives_as_usual and (activity_storage.serializer.reads_as_usual is not False)
-    )
+    return activity_storage is None or (activity_storage.gives_as_usual and activity_storage.serializer.reads_as_usual)

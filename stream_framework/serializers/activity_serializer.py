@@ -17,7 +17,6 @@ from stream_framework.exceptions import SerializationException
 from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import are_digits, format_time, parse_time, short, to_text
-from stream_framework.utils.shortcuts import unchanged
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -58,9 +57,6 @@ class ActivitySerializer(BaseSerializer):
     >>> serializer.loads(serializer.dumps(activity)) == activity
     True
     """
-
-    writes_as_usual = unchanged('dumps', 'check_type')
-    reads_as_usual = unchanged('loads')
 
     _verb_storage: Any = None
 

@@ -11,7 +11,6 @@ from stream_framework.exceptions import InvalidIdError, SerializationException
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseAggregatedSerializer
 from stream_framework.serializers.utils import are_digits, check_reserved, format_time, parse_time, short, to_text
-from stream_framework.utils.shortcuts import unchanged
 
 _NEVER = '-1'
 
@@ -51,9 +50,6 @@ class AggregatedActivitySerializer(BaseAggregatedSerializer):
         if self._activity_serializer is None:
             self._activity_serializer = self.activity_serializer_class(self.activity_class)
         return self._activity_serializer
-
-    writes_as_usual = unchanged('dumps', 'check_type')
-    reads_as_usual = unchanged('loads', 'peek_group', 'peek')
 
     def dumps(self, aggregated: Any) -> str:
         """Write a group as text; the group is left as it is.

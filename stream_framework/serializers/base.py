@@ -24,11 +24,9 @@ class BaseSerializer:
 
     activity_class: Any
 
-    #: Whether this is one of the library's serializers, with no hook overridden: what it makes of an activity is the
-    #: same each time, and may be shared.
-    writes_as_usual: bool | unchanged = False
-    #: Likewise for reading.
-    reads_as_usual: bool | unchanged = False
+    #: Whether no hook is overridden: what the serializer makes of an activity is the same each time, and may be shared.
+    writes_as_usual = unchanged('dumps', 'dump_columns', 'check_type')
+    reads_as_usual = unchanged('loads', 'peek_group', 'peek')
     #: Whether what is stored is the id and nothing else.
     holds_references: bool | unchanged = False
 

@@ -12,13 +12,10 @@ from typing import Any
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.base import BaseAggregatedSerializer, BaseSerializer
 from stream_framework.serializers.utils import short
-from stream_framework.utils.shortcuts import unchanged
 
 
 class PickleSerializer(BaseSerializer):
     """Stores activities as pickles (bytes)."""
-
-    writes_as_usual = unchanged('dumps', 'check_type')
 
     def dumps(self, activity: Any) -> bytes:
         """Write an activity as a pickle.
@@ -42,8 +39,6 @@ class AggregatedActivityPickleSerializer(BaseAggregatedSerializer):
 
     #: Only ids are stored, the activities are in the activity storage.
     dehydrate = True
-
-    writes_as_usual = unchanged('dumps', 'check_type')
 
     def dumps(self, aggregated: Any) -> bytes:
         """Write a group as a pickle; the group is left as it is.

@@ -19,8 +19,6 @@ class SimpleTimelineSerializer(BaseSerializer):
     13732667550000000000500001
     """
 
-    writes_as_usual = unchanged('dumps', 'check_type')
-    reads_as_usual = unchanged('loads')
     holds_references = unchanged('dumps', 'loads')
     #: Whether an id is stored as it is.
     stores_ids = unchanged('dumps')

@@ -15,7 +15,6 @@ from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseAggregatedSerializer
 from stream_framework.serializers.utils import check_ids, short
 from stream_framework.utils.lazy import lazy_property
-from stream_framework.utils.shortcuts import unchanged
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -42,9 +41,6 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
     def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = model
-
-    writes_as_usual = unchanged('dumps', 'dump_columns', 'check_type')
-    reads_as_usual = unchanged('loads', 'peek_group')
 
     def dumps(self, aggregated: Any) -> Any:
         """A group as an instance of the model, without ``feed_id``.
