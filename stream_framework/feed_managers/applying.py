@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stream_framework.feed_managers.intents import ADDED, REMOVED, Intents, settle
+from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, Intents, settle
+from stream_framework.feed_managers.updating import HasUserFeeds, catch_up, fingerprint
 from stream_framework.storage.batch import BaseBatch
 
 
@@ -47,6 +48,7 @@ _KNOWN = {'activities', 'batch_interface', 'trim'}
 
 
 def apply_in_order(
+    manager: HasUserFeeds,
     intents: Intents,
     intent: str,
     operations: Mapping[str, Callable[..., Any]],
@@ -54,23 +56,41 @@ def apply_in_order(
     user_ids: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> None:
-    """Apply a stock operation, then the opposite one to activities for which that was published later.
+    """Apply a stock operation; then, for each activity, what was published for it later.
 
-    :param intent: what the task was published for
+    :param intent: what the task was published for: ``ADDED``, ``REMOVED`` or ``UPDATED``
     :param operations: intent -> operation
     :param kwargs: ``activities``, and what else the operations are called with
     """
     activities = list(kwargs['activities'])
-    names = intents.of_activities(activities)
-    read: list[str | None] | None = None
+    updates = intents.of_updates(activities)
+    names = [*updates, *intents.of_activities(activities)] if intent != UPDATED else updates
+    read: Sequence[str | None] = ()
 
     def do(each: str, positions: list[int]) -> None:
         # The batch reads the intents in the same round trip that writes, where it can.
         nonlocal read
         some = {**kwargs, 'activities': [activities[position] for position in positions]}
-        read = apply(operations[each], feed_class, user_ids, some, each, intents, names)
+        read = apply(operations[each], feed_class, user_ids, some, each, intents, names) or ()
 
     def wanted() -> dict[int, str | None]:
-        return dict(enumerate(read or intents.get(names)))
+        nonlocal read
+        read = read or intents.get(names)
+        return dict(enumerate(read[len(updates) :]))
 
-    settle(intent, range(len(activities)), do, wanted)
+    def write(current: list[Any]) -> None:
+        apply(operations[UPDATED], feed_class, user_ids, {'activities': current})
+
+    if intent == UPDATED:
+        do(UPDATED, list(range(len(activities))))
+        wanted()
+    else:
+        settle(intent, range(len(activities)), do, wanted)
+    found = read[: len(updates)]
+    if any(found):
+        authors = dict(zip(intents.storage.activities_to_ids(activities), map(_author, activities), strict=True))
+        catch_up(manager, intents, authors, list(map(fingerprint, activities)), write, found)
+
+
+def _author(activity: Any) -> Any:
+    return getattr(activity, 'actor_id', None)

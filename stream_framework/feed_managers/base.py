@@ -16,8 +16,8 @@ from stream_framework import messages, tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
 from stream_framework.feed_managers import applying, following, publishing
-from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents
-from stream_framework.feed_managers.updating import is_updating, updating
+from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, UPDATED, Intents
+from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
 from stream_framework.feeds.base import UserBaseFeed, still_stored, stored_already
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.storage.abilities import KeepsIntents
@@ -311,7 +311,7 @@ class Manager:
             if intents is None:
                 applying.apply(operation, feed_class, user_ids, kwargs, stock=_INTENTS.get(operation))
             else:
-                applying.apply_in_order(intents, _INTENTS[operation], _OPERATIONS, feed_class, user_ids, kwargs)
+                applying.apply_in_order(self, intents, _INTENTS[operation], _OPERATIONS, feed_class, user_ids, kwargs)
         count = len(activities) if isinstance(activities, Sized) else 1
         metrics.on_fanout(feed_class, operation, count * len(user_ids))
 
@@ -376,6 +376,8 @@ class Manager:
                     return
             if still_stored(user_feed, [activity]):
                 self.user_feed_class.insert_activity(activity)
+            if (intents := self._intents()) is not None:
+                set_fingerprint(intents, user_id, activity)
             publication.publish()
             self.metrics.on_activity_published()
 
@@ -392,6 +394,10 @@ class Manager:
 
 
 #: Intent -> the operation that carries it out.
-_OPERATIONS: dict[str, Callable[..., Any]] = {ADDED: add_operation, REMOVED: remove_operation}
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    ADDED: add_operation,
+    REMOVED: remove_operation,
+    UPDATED: update_operation,
+}
 #: The reverse: an operation of an application's own has no intent.
 _INTENTS = {operation: intent for intent, operation in _OPERATIONS.items()}

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from stream_framework.activity import AggregatedActivity
 from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents, settle
+from stream_framework.feed_managers.updating import catch_up
 
 #: How many activities following copies at a time, so that following many users does not hold all that they did.
 COPIED_AT_A_TIME = 100_000
@@ -70,10 +71,14 @@ class FollowTask:
         self.activities: dict[str, tuple[Any, Any]] = {}
         #: The names of the intents of those that this run has taken back.
         self.taken_back: set[str] = set()
+        #: The targets of which something is copied, and was removed or updated lately.
+        self.changing: list[Any] = []
 
     def run(self, intent: str) -> None:
         """Carry out what was published, and what was published later."""
         settle(intent, self.targets, self.do, self.wanted)
+        if self.changing:
+            self._catch_up()
 
     def do(self, intent: str, names: list[str]) -> Mapping[str, str] | None:
         """Carry out an intent for some targets, or for some activities."""
@@ -97,13 +102,13 @@ class FollowTask:
         targets = list(self.targets.values())
         found = self.intents.get([*self.targets, *self.intents.of_authors(targets)])
         wanted = dict(zip(self.targets, found[: len(targets)], strict=True))
-        # Of a target that is no longer followed nothing will be left, whatever its author removed.
-        removing = [
+        # Of a target that is no longer followed nothing will be left, whatever its author removed or updated.
+        self.changing = [
             target_id
             for target_id, intent, of_author in zip(targets, wanted.values(), found[len(targets) :], strict=True)
             if of_author is not None and intent != UNFOLLOWED and target_id in self.copied
         ]
-        return {**wanted, **self._of_activities(removing)} if removing else wanted
+        return {**wanted, **self._of_activities(self.changing)} if self.changing else wanted
 
     def _of_activities(self, target_ids: list[Any]) -> Mapping[str, str | None]:
         """Return the intents of what was copied from some targets."""
@@ -117,6 +122,20 @@ class FollowTask:
         found = zip(names, self.intents.get(names), strict=True)
         # Those that were added again matter only if they were taken back before.
         return {name: intent for name, intent in found if intent == REMOVED or name in self.taken_back}
+
+    def _catch_up(self) -> None:
+        """Bring copies to the state of their last update."""
+        authors = {
+            activity_id: target_id for target_id in self.changing for activity_id in self.copied.get(target_id, ())
+        }
+
+        def write(current: list[Any]) -> None:
+            for feed in self.manager.get_feeds(self.user_id).values():
+                with feed.get_timeline_batch_interface() as batch_interface:
+                    feed.update_many(current, batch_interface=batch_interface)
+
+        if authors:
+            catch_up(self.manager, self.intents, authors, [None] * len(authors), write)
 
     def _copy(self, target_ids: Iterable[Any]) -> Mapping[str, str]:
         """Copy from targets; returns which of the activities that were taken back are there again."""

@@ -28,6 +28,8 @@ ADDED = 'added'
 REMOVED = 'removed'
 FOLLOWED = 'followed'
 UNFOLLOWED = 'unfollowed'
+#: What a task was published for, but no intent: an update leaves what was published last as it is.
+UPDATED = 'updated'
 
 #: All intents, in the order in which they are carried out. What takes away comes first: otherwise trimming drops old
 #: activities to make room for new ones, and then the room of those that are taken away stays empty.
@@ -98,13 +100,17 @@ class Intents:
         """Return the names of the intents of activities, given themselves or by their ids."""
         return [f'{self._prefix}:{activity_id}' for activity_id in self.storage.activities_to_ids(activities)]
 
+    def of_updates(self, activities: Iterable[Any]) -> list[str]:
+        """Return the names of what says how activities, given themselves or by their ids, were updated last."""
+        return [f'{self._prefix}:updated {activity_id}' for activity_id in self.storage.activities_to_ids(activities)]
+
     def of_follows(self, user_id: Any, target_ids: Iterable[Any]) -> list[str]:
         """Return the names of the intents of one user's follows."""
         follower = _plain(user_id)
         return [f'{self._prefix}:{follower!r}>{_plain(target_id)!r}' for target_id in target_ids]
 
     def of_authors(self, user_ids: Iterable[Any]) -> list[str]:
-        """Return the names of what says that some user's activities were removed lately."""
+        """Return the names of what says that some activities of a user were removed or updated lately."""
         return [f'{self._prefix}:by {_plain(user_id)!r}' for user_id in user_ids]
 
     def set(self, names: Sequence[str], intent: str, existing: bool = False) -> None:

@@ -506,6 +506,43 @@ class ManagerContract:
         manager.follow_user(users[1], author)
         assert self.versions(manager, users[1]) == {'normal': [2], 'aggregated': [2], 'notification': [2]}
 
+    @pytest.mark.parametrize('order', list(itertools.permutations(range(3))), ids=str)
+    def test_copies_are_of_the_last_update(
+        self, manager: Any, users: list[int], author: int, queue: Queue, order: Any
+    ) -> None:
+        """Whatever the order in which workers add, and update twice."""
+        managers.FOLLOWERS[author] = {HIGH: users[1:3]}
+        for version, method in enumerate(('add_user_activity', 'update_user_activity', 'update_user_activity')):
+            activity = act(1, actor=author, extra_context={'version': version})
+            getattr(manager, method)(*([author, activity] if method == 'add_user_activity' else [activity]))
+        assert len(queue.messages) == 9
+        queue.run([part * 3 + feed for part in order for feed in range(3)])
+        for reader in users[1:3]:
+            assert self.versions(manager, reader) == {'normal': [2], 'aggregated': [2], 'notification': [2]}
+
+    def test_what_is_updated_while_following_copies_it(
+        self, manager: Any, users: list[int], author: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reader = users[1]
+        managers.FOLLOWERS[author] = {}
+        for n in (1, 2):
+            manager.add_user_activity(author, act(n, actor=author, extra_context={'version': 1}))
+        newest = following.newest
+
+        def interrupted(*args: Any) -> Any:
+            found = newest(*args)
+            monkeypatch.setattr(following, 'newest', newest)
+            manager.update_user_activity(act(1, actor=author, extra_context={'version': 2}))
+            return found
+
+        monkeypatch.setattr(following, 'newest', interrupted)
+        manager.follow_user(reader, author)
+        assert self.versions(manager, reader) == {
+            'normal': [1, 2],
+            'aggregated': [1, 2],
+            'notification': [1, 2],
+        }
+
     def test_updates_of_what_groups_have_dropped(self, manager: Any, users: list[int], author: int) -> None:
         posted = [act(n, actor=author, object=7, extra_context={'version': 1}) for n in range(20)]
         manager.batch_import(author, posted)
