@@ -48,7 +48,7 @@ class CassandraActivitySerializer(BaseSerializer):
         self.model = model
 
     def dumps(self, activity: Any) -> Any:
-        """An activity as an instance of the model, without ``feed_id``.
+        """Make an instance of the model of an activity, without ``feed_id``.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for an id, a time or a context that can't be stored
@@ -56,7 +56,7 @@ class CassandraActivitySerializer(BaseSerializer):
         return self.model(**self.dump_columns(activity))
 
     def dump_columns(self, activity: Any) -> dict[str, Any]:
-        """The values of the columns, without those that are null."""
+        """Return the values of the columns that are not null."""
         self.check_type(activity)
         verb_id = activity.verb.id
         if type(verb_id) is not int:
@@ -88,10 +88,10 @@ class CassandraActivitySerializer(BaseSerializer):
         return columns
 
     def loads(self, serialized_activity: Any) -> Any:
-        """The activity, with the id that it is stored under.
+        """Make the activity of a row, with the id that it is stored under.
 
         :param serialized_activity: a dict of columns, or an instance of the model
-        :raises SerializationException: for what can't be read: a verb that isn't registered, a damaged context
+        :raises SerializationException: if it can't be read: the verb isn't registered, the context is damaged
         """
         row = serialized_activity if isinstance(serialized_activity, dict) else dict(serialized_activity)
         get = row.get
@@ -135,7 +135,7 @@ class CassandraActivitySerializer(BaseSerializer):
 
     @lazy_property
     def _verbs(self) -> Any:
-        # Which storage that is, a setting says: looked up once, not for each activity.
+        # A setting names the storage: it is looked up once, not for each activity.
         return get_verb_storage()
 
     @lazy_property
@@ -148,9 +148,9 @@ class CassandraActivitySerializer(BaseSerializer):
 
 
 def dump_context(context: Any) -> bytes | None:
-    """A context as what is stored of it; ``None`` for an empty one.
+    """Serialize a context; ``None`` for an empty one.
 
-    :raises SerializationException: for what JSON can't hold
+    :raises SerializationException: if JSON can't hold a value
     """
     if not context:
         return None
@@ -162,7 +162,7 @@ def dump_context(context: Any) -> bytes | None:
 
 
 def load_context(data: Any, classes: tuple[Any, ...] = ()) -> dict[Any, Any]:
-    """The context that was stored, by this library or by 1.4.0.
+    """Read a context that this library or 1.4.0 stored.
 
     :param classes: the activity classes that a pickle of 1.4.0 may hold
     :raises SerializationException: for anything else
@@ -186,7 +186,7 @@ def _load_ids(text: str) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=256)
 def _keywords(activity_class: Any) -> tuple[frozenset[str], bool]:
-    """The keywords that a class takes, and whether it takes any."""
+    """Return the keywords that a class takes, and whether it takes any."""
     parameters = inspect.signature(activity_class).parameters.values()
     return (
         frozenset(parameter.name for parameter in parameters),

@@ -24,7 +24,7 @@ _timedelta = datetime.timedelta
 SIGNATURES = 8
 # Behind the last activity, a list, a text of numbers.
 _SIGNATURES = re.compile(rb'(?<=\]),"([0-9 ]{1,100})"\]\Z')
-#: What 1.4.0 didn't store, or what a table that it made hasn't got.
+#: Columns that tables of 1.4.0 lack.
 _OPTIONAL = ('minimized_activities', 'seen_at', 'read_at')
 
 
@@ -43,7 +43,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         self.model = model
 
     def dumps(self, aggregated: Any) -> Any:
-        """A group as an instance of the model, without ``feed_id``.
+        """Make an instance of the model of a group, without ``feed_id``.
 
         :raises ValueError: for a wrong type
         :raises SerializationException: for a dehydrated group, or an id, a time or a context that can't be stored
@@ -51,7 +51,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         return self.model(**self.dump_columns(aggregated))
 
     def dump_columns(self, aggregated: Any) -> dict[str, Any]:
-        """The values of the columns, without those that the model hasn't got."""
+        """Return the values of the columns that the model has."""
         self.check_type(aggregated)
         if aggregated.dehydrated:
             raise SerializationException(
@@ -69,7 +69,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         return columns
 
     def loads(self, serialized_aggregated: Any) -> Any:
-        """The group, with the id that it is stored under.
+        """Make the group of a row, with the id that it is stored under.
 
         :param serialized_aggregated: a dict of columns, or an instance of the model
         :raises SerializationException: for what can't be read
@@ -94,12 +94,12 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         return aggregated
 
     def peek_group(self, data: Any) -> str | None:
-        """The name of a stored group."""
+        """Return the name of a stored group."""
         return data.get('group') if isinstance(data, dict) else getattr(data, 'group', None)
 
     @lazy_property
     def _verbs(self) -> Any:
-        # Which storage that is, a setting says: looked up once, not for each activity.
+        # A setting names the storage: it is looked up once, not for each activity.
         return get_verb_storage()
 
     def _load_activities(self, data: Any) -> list[Any]:
@@ -127,7 +127,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
 
 
 def dump_activities(activities: Iterable[Any]) -> bytes:
-    """Activities as one JSON text.
+    """Serialize activities as one JSON text.
 
     :raises SerializationException: for an id, a time or a context that can't be stored
     """
@@ -135,9 +135,9 @@ def dump_activities(activities: Iterable[Any]) -> bytes:
 
 
 def sign_activities(data: Any, versions: list[int]) -> Any:
-    """What :func:`dump_activities` made, with the versions of the group's last changes behind it.
+    """Append the versions of the group's last changes to a text of :func:`dump_activities`.
 
-    Anything else, an empty list or a pickle, stays as it is.
+    An empty list, or a pickle, stays as it is.
     """
     data = _SIGNATURES.sub(b']', data) if isinstance(data, bytes) else data
     if not isinstance(data, bytes) or not data.startswith(b'[[') or not data.endswith(b']]'):
@@ -146,7 +146,7 @@ def sign_activities(data: Any, versions: list[int]) -> Any:
 
 
 def read_signatures(data: Any) -> list[int]:
-    """The versions of the last changes of a stored group."""
+    """Return the versions of the last changes of a stored group."""
     found = _SIGNATURES.search(data) if isinstance(data, bytes) else None
     return [int(text) for text in found[1].split()] if found else []
 

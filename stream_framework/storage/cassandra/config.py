@@ -225,7 +225,7 @@ def cluster_options() -> dict[str, Any]:
 
 def _default_profile(options: dict[str, Any]) -> Any:
     values = {name: options.pop(key) for key, name in _OF_PROFILES.items() if key in options}
-    # Nodes that hold the partition first, in an order of chance: the load of a partition that many read is spread.
+    # Nodes that hold the partition first, in random order: the load of a partition that many read is spread.
     values.setdefault('load_balancing_policy', TokenAwarePolicy(DCAwareRoundRobinPolicy(), shuffle_replicas=True))
     return ExecutionProfile(
         consistency_level=consistency(),

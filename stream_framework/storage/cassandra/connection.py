@@ -1,8 +1,8 @@
 """The only place that connects to Cassandra: one session for each process, made on first use, shared by all threads.
 
-It is made anew when the settings have changed, in a process that was forked (two processes must not share a socket),
-and when no node at all answered: so that servers which come back are noticed at once, and a call while they are down
-fails within the connect time-out.
+A new session is made when the settings have changed, in a forked process (two processes must not share a socket), and
+when no node answered. So servers that come back are noticed at once, and while they are down a call fails within the
+connect time-out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if cassandra is not None:
 
 
 class _Open:
-    """A session, what it was made from, and what was prepared in it."""
+    """A session, with the settings that it was made from and the statements that it has prepared."""
 
     def __init__(self, made_from: Any, session: Any) -> None:
         self.made_from = made_from
@@ -34,10 +34,11 @@ class _Open:
 
 _open: _Open | None = None
 _lock = threading.Lock()
-# How many attempts to connect have ended, and what the last one ended with, if it failed.
+# How many attempts to connect have ended, and the error of the last one, if it failed.
 _attempts = 0
 _failure: StorageError | None = None
-# In a forked process, what the parent had open, and what drove it: kept, since the driver closes what is collected.
+# In a forked process: the parent's session and event loop. They are kept, because the driver closes them when they are
+# garbage-collected.
 _of_parents: list[Any] = []
 
 
@@ -55,7 +56,7 @@ def setup_connection() -> Any:
 
 
 def get_session() -> Any:
-    """The driver's session; a new one if the settings have changed. To be called once for each piece of work.
+    """Return the driver's session; a new one if the settings have changed. Call it once for each piece of work.
 
     :raises MissingDependencyError: if cassandra-driver isn't installed
     :raises ConfigurationError: for settings that can't work
@@ -65,38 +66,38 @@ def get_session() -> Any:
 
 
 def in_use() -> Any:
-    """The driver's session as :func:`get_session` last gave it: for the rest of a piece of work."""
+    """Return the session that :func:`get_session` returned last: for the rest of a piece of work."""
     return (_open or _renew()).session
 
 
 def serial_consistency() -> Any:
-    """The level by which conditional batches agree on an order, and at which what they did is read."""
+    """Return the consistency level of conditional batches, and of reads that must see them."""
     from cassandra import ConsistencyLevel
 
     return in_use().cluster.profile_manager.default.serial_consistency_level or ConsistencyLevel.SERIAL
 
 
 def lacking() -> set[str]:
-    """What the session's servers have refused."""
+    """Return the features that the session's servers have refused; the set itself."""
     return (_open or _renew()).lacking
 
 
 def timestamp() -> int:
-    """A time in microseconds; all that is written from now on, in this process, gets a later one."""
+    """Return the time in microseconds; whatever this process writes from now on gets a later one."""
     stamp: int = in_use().cluster.timestamp_generator()
     return stamp
 
 
 def has_timestamps() -> bool:
-    """Whether it is this process's clock that says when something was written, not the server's."""
+    """Return whether writes carry the time of this process, rather than get the server's."""
     session = in_use()
     return bool(session.use_client_timestamp) and session.cluster.protocol_version >= 3
 
 
 def prepare(query: str) -> Any:
-    """The prepared statement of a query; prepared once for each session.
+    """Return the prepared statement of a query; it is prepared once for each session.
 
-    :raises StorageError: for what the server refuses, a table that is missing, say
+    :raises StorageError: if the server refuses it, because a table is missing, for example
     """
     current = _open or _renew()
     found = current.prepared.get(query)
@@ -110,7 +111,7 @@ def prepare(query: str) -> Any:
             failure.__cause__ = error
             raise features.blame(failure, [query]) from error
         current.prepared[query] = found
-        # Whatever the library writes may be written twice; what may not (conditions) says so itself.
+        # All that the library writes may be written twice, but for conditional batches, which say so themselves.
         found.is_idempotent = True
     return found
 
@@ -126,7 +127,7 @@ def reset() -> None:
 
 
 def forget(session: Any) -> None:
-    """Let go of a session that reaches no node any more; the next use connects anew."""
+    """Close a session that reaches no node any more; the next use connects again."""
     global _open
     with _lock:
         if _open is None or _open.session is not session:
@@ -154,7 +155,7 @@ def _renew() -> _Open:
             if _open is not None and _open.made_from == made_from:
                 return _open
             if _failure is not None and _attempts > seen:
-                # Another thread tried while this one waited: it need not wait for the time-out once more.
+                # Another thread has tried while this one waited for the lock: spare it a second time-out.
                 raise type(_failure)(*_failure.args) from _failure.__cause__
             closing, _open = _open, None
             if closing is not None:
@@ -171,7 +172,7 @@ def _renew() -> _Open:
             _open = made
             return made
     finally:
-        # Also where connecting by the new settings fails: it would go on trying to reach the old servers.
+        # Also if connecting by the new settings fails: the old session would go on trying to reach the old servers.
         if closing is not None:
             closing.session.cluster.shutdown()
 
@@ -208,7 +209,7 @@ def _let_go() -> None:
 
 
 def _forget_after_fork() -> None:
-    """In a new process: the parent's sockets are left alone, and so is its lock, which may have been held."""
+    """In a forked process, leave the parent's sockets alone, and its lock, which may have been held."""
     global _lock, _open, _failure
     _lock = threading.Lock()
     _failure = None

@@ -1,4 +1,4 @@
-"""What is used of cassandra-driver, beyond connecting: importing this says what to install where it isn't there.
+"""The parts of cassandra-driver that the library uses, beyond connecting. Importing this says what to install.
 
 Parts of the driver that are private are used here only, each in a function that says why there is no public way.
 ``tests/cassandra/test_driver.py`` looks for each of them in the release that is installed.
@@ -76,17 +76,17 @@ def add_serialized(batch: BatchStatement, query_id: bytes, values: list[Any]) ->
 
 
 def forget_at_exit(of_parent: Any) -> None:
-    """In a fork, don't shut down the parent's cluster when this process ends: its locks may be taken for ever."""
+    """In a fork, don't shut down the parent's cluster when this process ends: its locks may never be released."""
     cluster._discard_cluster_shutdown(of_parent)
 
 
 def leave_loop_of_parent(connection_class: Any) -> list[Any]:
     """In a fork, have the driver start an event loop of its own without closing the parent's connections first.
 
-    Closing takes the locks of the connections, and one that a thread of the parent held when it was forked stays taken
-    for ever. The loop that is left has no thread in this process, so it reads and writes nothing.
+    Closing takes the locks of the connections, and one that a thread of the parent held during the fork is never
+    released. The loop that is left behind has no thread in this process, so it reads and writes nothing.
 
-    :returns: what the caller must keep, since the driver closes what is collected
+    :returns: objects that the caller must keep, because the driver closes them when they are garbage-collected
     """
     left = []
     for base in connection_class.__mro__:

@@ -1,4 +1,4 @@
-"""Errors of Cassandra, told so that they help: which servers, which keyspace, which feed, what to do.
+"""Errors of Cassandra that say which servers, which keyspace, which feed, and what to do.
 
 Each error raised here is a :class:`~stream_framework.exceptions.StorageError` *and* an instance of the very class that
 the driver raised, so that ``except cassandra.OperationTimedOut`` in an application goes on working. The classes are
@@ -22,10 +22,10 @@ from stream_framework.storage.errors import Advice, advice_by_class
 #: How much of the server's own words a message quotes, in characters.
 QUOTED_LENGTH = 300
 
-#: The command that makes what is missing.
+#: The command that creates missing tables and columns.
 SYNC = 'python -m stream_framework.storage.cassandra sync MODULE (the module of your feed classes)'
 
-#: What is translated.
+#: The driver's errors that are translated.
 FAILURES: tuple[type[BaseException], ...] = ()
 if cassandra is not None:
     from cassandra import DriverException
@@ -140,7 +140,7 @@ class translated(contextlib.ContextDecorator):  # noqa: N801
 
 
 def translate(error: BaseException, key: Any = None) -> StorageError:
-    """Our error for one of the driver's."""
+    """Return the library's error for one of the driver's."""
     words = _words(error)
     advice = _advice(error, words)
     where = f'Cassandra at {config.address()}, keyspace {settings.STREAM_DEFAULT_KEYSPACE!r}'
@@ -158,12 +158,12 @@ def may_succeed_later(error: BaseException) -> bool:
 
 
 def refused(words: str, key: Any = None) -> StorageError:
-    """Our error for what the server would refuse, found out before asking it."""
+    """Return the error that the server would raise, without asking it."""
     return translate(cassandra.InvalidRequest(words), key)
 
 
 def refuses(error: BaseException) -> bool:
-    """Whether the server refused a statement as such; not for a table that is missing, or for its size."""
+    """Return whether the server refused a kind of statement, rather than a missing table or a size."""
     cause = error.__cause__ or error
     if not isinstance(cause, (cassandra.InvalidRequest, SyntaxException)):
         return False
@@ -172,7 +172,7 @@ def refuses(error: BaseException) -> bool:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether no node at all could be asked."""
+    """Return whether no node could be reached."""
     if not isinstance(error, NoHostAvailable):
         return False
     causes = (getattr(error, 'errors', None) or {}).values()
@@ -180,13 +180,15 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def is_undecided(error: BaseException) -> bool:
-    """Whether writers that met left open which conditional batch is going to be done: an error of Cassandra 4 and
-    later that the driver has no class for."""
+    """Return whether the outcome of a conditional batch is unknown, because several writers met.
+
+    Cassandra 4 and later say so by an error that the driver has no class for.
+    """
     return isinstance(error, ErrorMessage) and error.code == 0x1700
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether some node would have taken the statement, but had too much to do."""
+    """Return whether a node was too busy to take the statement."""
     if not isinstance(error, NoHostAvailable):
         return False
     causes = (getattr(error, 'errors', None) or {}).values()
@@ -194,12 +196,12 @@ def is_busy(error: BaseException) -> bool:
 
 
 def error_class(driver_class: type, unreachable: bool) -> Any:
-    """The class of ours that derives from one of the driver's; made once."""
+    """Return the library's error class that derives from one of the driver's; it is made once."""
     return errors.error_class('Cassandra', __name__, driver_class, unreachable)
 
 
 def _safe_class(error: BaseException) -> type:
-    # The protocol's own messages register every subclass as the one to make of a server's reply.
+    # Subclassing a message of the protocol would make the driver use the subclass for the server's replies.
     return DriverException if isinstance(error, ErrorMessage) else type(error)
 
 

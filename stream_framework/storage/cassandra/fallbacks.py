@@ -1,7 +1,7 @@
 """Doing without what the server refuses; decided once for each session.
 
-Some servers (Amazon Keyspaces, say) refuse a statement for what is in it. The statement is then known by its text, the
-work is done again without that feature, and if that goes well the session is remembered to lack it.
+Some servers, such as Amazon Keyspaces, refuse statements with certain features. The text of the refused statement tells
+the feature. The work is done again without it; if that succeeds, the session remembers that its servers lack it.
 """
 
 from __future__ import annotations

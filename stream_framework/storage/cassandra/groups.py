@@ -1,13 +1,13 @@
 """Feeds of groups on Cassandra: reading them for a change, and changing them only if nobody else has in between.
 
 A guarded change is one conditional batch within the feed's partition. It depends on the static column ``version``, and
-sets it to a new number of chance: whoever isn't told whether a batch was done (a time-out, or writers that met) reads
-which number is there. Others may have written since, so a group also keeps the numbers of its last few changes.
-Conditional and plain writes never meet in a partition, since their timestamps come from different clocks: so trimming,
-removing and deleting are conditional too, wherever changes are guarded.
+sets it to a random number. After a time-out nobody knows whether the batch was done, so the number is read: if it is
+this one, it was. Others may have written since, so a group also keeps the numbers of its last few changes. Conditional
+and plain writes never meet in a partition, since their timestamps come from different clocks: so trimming, removing and
+deleting are conditional too, wherever changes are guarded.
 
-In a table that 1.4.0 made there may be groups under ids of 13 digits, which Cassandra sorts behind all of ours. Every
-change of such a feed moves all of them to ids of ours, in the same batch.
+In a table that 1.4.0 made there may be groups under ids of 13 digits, which Cassandra sorts after the longer ones.
+Every change of such a feed also moves these groups to longer ids, in the same batch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _LEGACY = ids.LEGACY_GROUP_LIMIT
 _VERSIONS = 2**31 - 1
 
 _GUARD = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} = ?'
-# No version is 0, and that there is none isn't 0 either: this always holds, but puts the batch in order with others.
+# Always true, since no version is 0; but a condition puts the batch in order with other conditional ones.
 _ALWAYS = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} != 0'
 _DELETE_VERSION = 'DELETE {version} FROM {table} WHERE feed_id = ? IF {version} != 0'
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
@@ -82,7 +82,7 @@ class Token:
 
     version: int | None = None
     #: Whether what was read by several queries is of one moment.
-    whole: bool = True
+    is_consistent: bool = True
     #: List's name -> the ids in it.
     marks: dict[str, frozenset[str]] = field(default_factory=dict)
     #: The rows under ids of 1.4.0.
@@ -102,12 +102,12 @@ class _Attempt:
 
 
 class GroupStorage(GuardsGroups, BaseTimelineStorage):
-    """What a timeline storage on Cassandra does for feeds of groups."""
+    """Read and change feeds of groups: the part of the timeline storage that knows the guard."""
 
     model: Any
     table: Table
 
-    # A conditional batch takes longer than a script of Redis, and those that meet hinder each other.
+    # Conditional batches take longer than Redis scripts, and writers that meet slow each other down.
     retry_waits = (0.01, 0.5)
 
     @property
@@ -148,7 +148,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         return self._snapshots(table, keys, length, found)
 
     def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """The same after a change was refused: with serial consistency, a statement for each feed."""
+        """Read again after a change was refused: at serial consistency, one statement for each feed."""
         return self._read_one_by_one(self.table, keys, length, latest=True)
 
     def _read_one_by_one(self, table: Table, keys: Sequence[str], length: int, latest: bool = False) -> list[Snapshot]:
@@ -215,13 +215,15 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
             token = Token(of_feed[0].get('version') if of_feed else None)
             if has_marks:
                 static = statics.get(key, {})
-                token.whole = static.get('version') == token.version
+                token.is_consistent = static.get('version') == token.version
                 token.marks = {name: frozenset(static.get(name) or ()) for name in LISTS}
-            token.whole = token.whole and all(row.get('version') == token.version for row in legacy.get(key, ()))
+            token.is_consistent = token.is_consistent and all(
+                row.get('version') == token.version for row in legacy.get(key, ())
+            )
             entries = _entries(table, of_feed)
             if key in legacy:
                 of_legacy = _entries(table, legacy[key])
-                # Without these two there is no id of ours; reading it will say so.
+                # Without a name and a time there is no new id for it; reading it will raise.
                 token.legacy = [row for _, row in of_legacy if row['group'] is not None and row['updated_at']]
                 every = dict(entries) | dict(of_legacy)
                 entries = sorted(every.items(), key=lambda entry: ids.group_order(entry[0]), reverse=True)[:length]
@@ -240,8 +242,10 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
             return self._apply_beside(elsewhere) + (self.apply_changes(others) if others else [])
         table = self.table
         guarded = self.guards(table)
-        torn = [change for change in changes if guarded and change.snapshot and not change.snapshot.token.whole]
-        changes = [change for change in changes if not any(change is other for other in torn)]
+        inconsistent = [
+            change for change in changes if guarded and change.snapshot and not change.snapshot.token.is_consistent
+        ]
+        changes = [change for change in changes if not any(change is other for other in inconsistent)]
         marks = self._marks_before(table, changes)
         cuts = self._cuts(table, changes)
         attempts = [
@@ -249,11 +253,11 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         ]
         if not guarded:
             run((attempt.statement for attempt in attempts), changes[0].key if len(changes) == 1 else None)
-            return torn
-        return torn + self._settle(table, attempts)
+            return inconsistent
+        return inconsistent + self._settle(table, attempts)
 
     def _settle(self, table: Table, attempts: Sequence[_Attempt]) -> list[Change]:
-        """Send conditional batches; those that were refused."""
+        """Send conditional batches; return the changes that were refused."""
         not_done = []
         unknown = []
         outcomes = run_conditional([attempt.statement for attempt in attempts])
@@ -274,7 +278,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         return not_done + [attempt.change for attempt in self._without_trace(table, maybe)]
 
     def _without_trace(self, table: Table, attempts: Sequence[_Attempt]) -> list[_Attempt]:
-        """Of attempts after which others have written, those that are in none of the groups: they were not done."""
+        """Return the attempts that left no trace in any group, which means that they were not done."""
         statements = []
         for attempt in attempts:
             entries = attempt.change.snapshot.entries if attempt.change.snapshot is not None else ()
@@ -287,7 +291,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         ]
 
     def _versions(self, table: Table, keys: Sequence[str]) -> list[int | None]:
-        """The versions as of now; whatever was under way is done, or never will be, when this is answered."""
+        """Read the versions at serial consistency: whatever was under way is done by then, or never will be."""
         query = 'SELECT DISTINCT feed_id, {version} FROM {table} WHERE feed_id = ?'
         statements = [table.statement(query, key) for key in keys]
         _see_latest(statements)
@@ -321,7 +325,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
             row = table.encode(data, replaces=item in gone or _may_be_there(change.snapshot, item), key=key)
             statements.append(table.insert(name, row))
             size += row.bytes
-        # What goes and comes at once would go: a deletion wins against a row of the same moment.
+        # A row that is deleted and written in one batch would be gone: of one moment, the deletion wins.
         statements += [table.statement(_DELETE_ROW, key, item) for item in gone if item not in coming]
         if cut is not None:
             statements.append(table.statement(_DELETE_OLDER, key, cut))
@@ -336,13 +340,13 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         return _Attempt(change, conditional(statements), version, signed=signs and bool(coming))
 
     def _moved(self, key: str, row: dict[str, Any]) -> dict[str, Any]:
-        """A row of 1.4.0 as it is written under an id of ours."""
+        """Return a row of 1.4.0 as it is written under its new id."""
         try:
             group = self.load(key, row['activity_id'], row)
             group._stored_id = None
             moved = dict(self.serialize_activity(group))
         except SerializationException:
-            # What can't be read stays as it is, and is told of when it is read.
+            # Left as it is: reading it will raise, with the reason.
             moved = {}
         for name, value in row.items():
             if moved.get(name) is None:
@@ -351,7 +355,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         return moved
 
     def _cuts(self, table: Table, changes: Sequence[Change]) -> dict[int, int]:
-        """Where to cut the feeds that are to be trimmed: id of the change -> the lowest id that stays."""
+        """Return the lowest ids that trimming keeps, by the id() of the change."""
         trimmed = [change for change in changes if change.trim_length is not None]
         if not trimmed:
             return {}
@@ -380,7 +384,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         return not (isinstance(storage, GroupStorage) and storage.model is self.model)
 
     def _apply_beside(self, changes: Sequence[Change]) -> list[Change]:
-        """Marks that are kept elsewhere: an order in which a crash leaves a group marked, never silently unmarked."""
+        """Change groups whose marks are kept elsewhere: mark, write, unmark, so that a crash leaves marks."""
         not_done = []
         for change in changes:
             lists, marks = change.lists, change.markers
@@ -396,7 +400,7 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         return not_done
 
     def _marks_before(self, table: Table, changes: Sequence[Change]) -> dict[int, dict[str, frozenset[str]]]:
-        """The marks that changes start from: id of the change -> list's name -> ids."""
+        """Return the marks before the changes: id() of the change -> name of the list -> ids."""
         known = {}
         unknown = []
         for change in changes:
@@ -507,10 +511,10 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
             _wait(attempt)
         raise _conflict(key)
 
-    # changes that don't depend on what is there
+    # changes that depend on nothing that was read
 
     def change_groups(self, changes: Sequence[Change]) -> None:
-        """Make changes that depend on nothing, in order with those that do."""
+        """Make changes that depend on nothing that was read, in order with guarded ones."""
         for part in iter_parts(changes, CHANGES_AT_A_TIME):
             pending: Sequence[Change] = part
             for attempt in range(ATTEMPTS):
@@ -562,12 +566,12 @@ def _entries(table: Table, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, An
 
 
 def moved_id(row: dict[str, Any]) -> int:
-    """The id of ours of a group that 1.4.0 stored under milliseconds."""
+    """Return the new id of a group that 1.4.0 stored under milliseconds."""
     return int(ids.group_id(row['group'], row['updated_at']))
 
 
 def _marked(before: frozenset[str], changes: Iterable[MarkerChange], max_length: int | None) -> frozenset[str]:
-    """The ids in a list after changes; of too many, the highest."""
+    """Return the ids in a list after changes; the highest, if there are too many."""
     after = set(before)
     new = set()
     for change in changes:
@@ -582,7 +586,7 @@ def _marked(before: frozenset[str], changes: Iterable[MarkerChange], max_length:
 
 
 def _sign(data: Any, change: Change, version: int) -> Any:
-    """What is written of a group, with the version of the change that writes it behind those of its last changes."""
+    """Append the version of a change to those that a group keeps of its last changes."""
     is_dict = isinstance(data, dict)
     blob = data.get('activities') if is_dict else data.activities
     name = data.get('group') if is_dict else data.group
@@ -617,7 +621,7 @@ def _see_latest(statements: Iterable[Any]) -> None:
 
 
 def _wait(attempt: int) -> None:
-    # Of the writers that met, one got through: the others wait for a random while, longer each time.
+    # Of writers that met, one succeeded. The others wait for a random time, longer after each attempt.
     shortest, longest = GroupStorage.retry_waits
     time.sleep(random.random() * min(longest, shortest * 2 ** min(attempt, 10)))
 

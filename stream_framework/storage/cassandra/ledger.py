@@ -1,11 +1,11 @@
-"""What was published and isn't done yet, by minute: see :mod:`stream_framework.ledger`.
+"""The ledger: what was published and is not done yet, by minute; see :mod:`stream_framework.ledger`.
 
-Entries are written once and soon deleted, as in a queue, and Cassandra reads over what was deleted for a while. So each
-minute has :data:`SHARDS` partitions of its own: what is read is only what may still be open, and a partition never gets
-more entries than a minute brings. They are in a table of their own, made by ``sync``, or by the first write.
+Entries are written once and soon deleted, as in a queue, and for a while Cassandra has to read past what was deleted.
+So each minute has :data:`SHARDS` partitions: only minutes that may have open entries are read, and no partition gets
+more entries than one minute brings. Their table is made by ``sync``, or by the first write.
 
-Writes count time in seconds where deletions, as everything else, count it in microseconds: whoever deletes an entry has
-the last word, by any clock and whatever arrives later.
+Entries are written with a time in seconds, where all else has microseconds. So each deletion is later than each write:
+a deleted entry stays deleted, whatever the clocks say and whatever arrives late.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class SharedConnection(MapperConnection):
 
 
 class DefaultConnection(SharedConnection):
-    """The same as the default connection, to which an application may give a session of its own.
+    """The same as cqlengine's default connection, to which an application may give another session.
 
     cqlengine's ``set_session`` changes the connection that is the default. It must not change that of the feeds.
     """
@@ -148,7 +148,7 @@ def _follow_keyspace() -> None:
 
 
 def _mapper_error(kind: type[StorageError]) -> type[StorageError]:
-    """Return the class of ours that also derives from cqlengine's error; made once."""
+    """Return the error class that also derives from cqlengine's; it is made once."""
     if kind not in _mapper_errors:
         namespace = {'__module__': kind.__module__, '__doc__': kind.__doc__}
         _mapper_errors[kind] = type(kind.__name__, (kind, CQLEngineException), namespace)

@@ -1,4 +1,4 @@
-"""What tables feed classes need, and :func:`sync`, which creates what is missing and never drops anything.
+"""The tables that feed classes need. :func:`sync` creates those that are missing, and never drops anything.
 
 >>> from stream_framework.storage.cassandra import schema
 >>> schema.sync('myapp.feeds', replication_factor=3)  # doctest: +SKIP
@@ -50,10 +50,10 @@ def sync(
     :param replication_factor: the same in short: so many replicas in each data center; default 3, or as many as there
         are nodes
     :param dry_run: only tell
-    :param say: called with each line of what is done, and of what can't be
+    :param say: called with each line of the report
     :returns: the statements
     :raises ConfigurationError: where two of the classes would write the same keys into one table
-    :raises StorageError: for what the server refuses
+    :raises StorageError: if the server refuses a statement
     """
     say = say or (lambda line: None)
     classes = find_feed_classes(targets)
@@ -104,7 +104,7 @@ def _execute(statement: str, say: Callable[[str], Any]) -> None:
 def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
     """The feed classes on Cassandra among, or in, modules, feed classes and managers.
 
-    Of a module: those that are defined in it, or below it, and those that its managers name.
+    A module stands for the classes that are defined in it, or below it, and those that its managers name.
 
     :raises ConfigurationError: for a module without any, or one that can't be imported
     """

@@ -1,4 +1,4 @@
-"""Sending statements: in waves, with a bounded number in flight, rows of many feeds in few batches."""
+"""Send statements in waves, with a bounded number in flight; rows of many feeds go out in few batches."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ from stream_framework.storage.cassandra.errors import (
     translated,
 )
 
-#: How many statements are under way at a time.
+#: How many statements may be under way at a time.
 IN_FLIGHT = 32
 #: How large a batch may get, in bytes as the server counts them: past 5 KiB (``batch_size_warn_threshold``) it logs
 #: each batch that spans partitions, and takes several times as long for it.
 BATCH_BYTES = 5000
 #: How large a batch within one partition is made; the server counts only the others.
 PARTITION_BATCH_BYTES = 16 * 1024
-#: How often a statement that may be repeated is sent again after a time-out, to another node where there is one.
+#: How often an idempotent statement is sent again after a time-out, to another node if there is one.
 RETRIES = 2
-#: For how many seconds a statement waits, for servers that are too busy to take it or while other writers of the
-#: partition are ahead of it, and how long at a time, at most.
+#: For how many seconds a statement is retried while servers are too busy or other writers of the partition are ahead of
+#: it, and how long each wait is at most.
 PATIENCE, WAIT = 10.0, 0.05
 
 _TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
-# After these nobody knows whether a conditional batch was done.
+# After these errors nobody knows whether a conditional batch was done.
 _UNKNOWN = (*_TIMEOUTS, WriteFailure)
 
 
 def run(statements: Iterable[Any], key: Any = None, resent: list[Any] | None = None) -> list[Any]:
     """Send statements, :data:`IN_FLIGHT` at a time; one wave of round trips if there are no more than that.
 
-    :param statements: drawn as they are sent, so a generator of many takes little memory
-    :param key: the feed that they are about, for messages
-    :param resent: gets those that were sent a second time, and so with a second, later timestamp
+    :param statements: consumed as they are sent, so a generator takes little memory
+    :param key: the key of the feed, for messages
+    :param resent: a list that gets the statements that were sent a second time, and so with a later timestamp
     :returns: the rows of each, in order
-    :raises StorageError: the first that happened; what was under way then has ended, too
+    :raises StorageError: the first one; the statements that were under way have ended by then
     """
     results = []
     failed: tuple[Any, BaseException] | None = None
@@ -74,8 +74,8 @@ def run(statements: Iterable[Any], key: Any = None, resent: list[Any] | None = N
 def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | None]:
     """Send conditional batches, :data:`IN_FLIGHT` at a time.
 
-    :returns: the rows that each was answered with; ``None`` for one of which it is not known whether it was done
-    :raises StorageError: the first other that happened; all have ended then
+    :returns: the answer to each, its rows; ``None`` if it is not known whether it was done
+    :raises StorageError: the first other error; all statements have ended by then
     """
     session = connection.in_use()
     results: list[Any] = []
@@ -94,17 +94,17 @@ def run_conditional(statements: Sequence[Any]) -> list[list[dict[str, Any]] | No
 
 
 def translated_failure(session: Any, failure: BaseException, key: Any, statement: Any) -> StorageError:
-    """Our error for what became of a statement; a session that reaches no node any more is let go."""
+    """Return the library's error for a statement that failed; close a session that reaches no node any more."""
     if is_unreachable(failure):
         connection.forget(session)
     error = translate(failure, key)
-    # For what asks which feature was refused.
+    # Whether a feature was refused is told by the cause.
     error.__cause__ = failure
     return features.blame(error, _texts(statement))
 
 
 def _texts(statement: Any) -> Sequence[str]:
-    """The texts of a statement's parts: those of a batch are kept with it."""
+    """Return the texts of a statement: of a batch, those that a server may refuse."""
     if isinstance(statement, BatchStatement):
         return statement.texts if isinstance(statement, Batch) else []
     prepared = getattr(statement, 'prepared_statement', None)
@@ -112,20 +112,20 @@ def _texts(statement: Any) -> Sequence[str]:
 
 
 def _outcomes(session: Any, statements: Iterable[Any], resent: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Each statement, in order, and what came of it: rows, or the driver's error; ``None`` as of :func:`_answer`."""
+    """Yield each statement with its rows, its error, or ``None`` as :func:`_answer` returns it; in order."""
     waiting: deque[tuple[Any, Any]] = deque()
     try:
         for statement in statements:
             if len(waiting) >= IN_FLIGHT:
                 yield waiting[0][0], _result(session, *waiting.popleft(), resent)
             waiting.append((statement, _send(session, statement)))
-            # The driver's thread sends it. While this one makes the next, that would wait for the interpreter for
-            # ``sys.getswitchinterval()``, and the server for something to do.
+            # Let the driver's thread send it. Otherwise it waits for ``sys.getswitchinterval()`` while this one makes
+            # the next statement, and the server has nothing to do.
             time.sleep(0)
         while waiting:
             yield waiting[0][0], _result(session, *waiting.popleft(), resent)
     finally:
-        # Whoever stops here, or draws statements that can't be made, still waits for what is under way.
+        # Also after an error: wait for the statements that are under way.
         for statement, future in waiting:
             _result(session, statement, future, resent)
 
@@ -138,7 +138,7 @@ def _result(session: Any, statement: Any, future: Any, resent: list[Any]) -> Any
             return _answer(statement, future)
         except FAILURES as error:
             if patience > 0 and (is_busy(error) or (is_undecided(error) and statement.is_idempotent)):
-                # Of writers that meet, one gets through if the others wait for a random while.
+                # Of writers that meet, one succeeds if the others wait for a random time.
                 pause = random.uniform(WAIT / 5, WAIT)
                 time.sleep(pause)
                 patience -= pause
@@ -169,9 +169,9 @@ def _send(session: Any, statement: Any) -> Any:
 
 
 def _answer(statement: Any, future: Any) -> list[Any] | None:
-    """The rows; ``None`` for a conditional batch that was refused, but may have been done before.
+    """Return the rows; ``None`` for a conditional batch that was refused, but may have been done before.
 
-    When a connection breaks, the driver sends what was under way once more, and the answer is about the second time.
+    When a connection breaks, the driver sends the batch a second time, and the answer is about the second one.
     """
     rows = list(future.result())
     if not statement.is_idempotent and len(future.attempted_hosts) > 1 and rows and not rows[0].get('[applied]', True):
@@ -180,7 +180,7 @@ def _answer(statement: Any, future: Any) -> list[Any] | None:
 
 
 def bound(prepared: Any, values: list[Any]) -> Any:
-    """A prepared statement with values that are serialized already."""
+    """Bind a prepared statement to values that are serialized already."""
     statement = BoundStatement(prepared)
     statement.values = values
     return statement
@@ -199,12 +199,12 @@ class Unbound(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What is written alike to some partitions, which mostly are feeds."""
+    """Statements that write the same to several partitions, most of which are feeds."""
 
     keys: list[bytes]
-    #: Some of the keys -> the statements that write it there.
+    #: Makes the statements for some of the keys.
     make: Callable[[list[bytes]], list[Unbound]]
-    #: What those of one key take together, in bytes.
+    #: The size of the statements for one key, in bytes.
     size: int
 
 
@@ -219,7 +219,7 @@ Clear = Callable[[list[bytes], list[bytes]], Unbound]
 
 
 def of_each(statements: Mapping[bytes, list[Unbound]]) -> Iterator[Rows]:
-    """Statements that differ from partition to partition: key -> those of its own."""
+    """Yield the statements of partitions that get different ones, by key."""
     for key, some in statements.items():
         yield Rows([key], lambda keys: statements[keys[0]], sum(statement.size for statement in some))
 
@@ -292,7 +292,7 @@ def _clearing(statements: list[Unbound], clear: Clear) -> list[Unbound]:
 
 
 def unlogged(statements: Iterable[Any]) -> Any:
-    """One batch that may be sent twice."""
+    """Make a batch that may be sent twice."""
     batch = Batch(BatchType.UNLOGGED)
     for statement in statements:
         batch.add(statement)
@@ -301,9 +301,9 @@ def unlogged(statements: Iterable[Any]) -> Any:
 
 
 def conditional(statements: Iterable[Any]) -> Any:
-    """One batch within one partition, done only if its conditions hold; nobody sends it twice unasked.
+    """Make a batch within one partition that is done only if its conditions hold. The driver must not send it twice.
 
-    Sent twice, the second copy would often be answered first, and with what others have done since the first.
+    The second copy would often be answered first, by what others have done since the first.
     """
     batch = Batch(BatchType.UNLOGGED)
     batch.texts = []
@@ -315,7 +315,7 @@ def conditional(statements: Iterable[Any]) -> Any:
 
 
 class OfSeveralFeeds(BoundStatement):
-    """A statement about several feeds that the same nodes have; sent to one of them, which the driver can't tell."""
+    """A statement about several feeds of the same nodes, with the feed to choose a node by: the driver can't know."""
 
     route: bytes | None = None
 
@@ -326,12 +326,12 @@ class OfSeveralFeeds(BoundStatement):
 
 
 def by_replicas(keyspace: str, keys: Iterable[bytes]) -> list[list[bytes]]:
-    """Keys, grouped by the nodes that have them."""
+    """Group keys by the nodes that have them."""
     return list(_replicas(keyspace)(list(keys)).values())
 
 
 def _replicas(keyspace: str) -> Callable[[list[bytes]], dict[Any, list[bytes]]]:
-    """What groups keys by the nodes that have them: a batch of feeds of the same nodes needs no other coordinator."""
+    """Return a function that groups keys by their nodes: a batch for one group needs no other coordinator."""
     metadata = connection.in_use().cluster.metadata
     if len(metadata.all_hosts()) < 2:
         return lambda keys: {None: keys}

@@ -1,4 +1,4 @@
-"""A table as the server has it, which may not be as its model says: 1.4.0 made tables with fewer and narrower columns.
+"""Tables as the server has them. They may differ from their models: 1.4.0 made tables with fewer and narrower columns.
 
 =======================  =============================================================================================
 of 1.4.0                 what that means
@@ -51,10 +51,10 @@ _tables: dict[Any, Table] = {}
 
 
 class _OwnBatches(logging.Filter):
-    """Keeps one warning out of the log: the server gives it for every batch of more than ten feeds
-    (``unlogged_batch_across_partitions_warn_threshold``), and the driver would log it for each.
+    """Keep one warning out of the log, which the driver would log for every batch of more than ten feeds.
 
-    It is meant for batches that one node has to spread over many others, which those of this library are not.
+    The server gives it (``unlogged_batch_across_partitions_warn_threshold``) for batches that one node has to spread
+    over many others. The library's batches are only for feeds of the same nodes.
     """
 
     def __init__(self) -> None:
@@ -73,16 +73,16 @@ _own_batches = _OwnBatches()
 
 
 class Row:
-    """What is written of one entry: its values, serialized once for all the feeds that get it."""
+    """An entry as it is written: its values, serialized once for all the feeds that get it."""
 
     __slots__ = ('bytes', 'id', 'is_whole', 'query', 'values')
 
     def __init__(self, query: str, values: list[Any], size: int, row_id: bytes, is_whole: bool) -> None:
-        #: What writes it.
+        #: The query that writes it.
         self.query = query
         #: The query's values, but for the first, the feed's key.
         self.values = values
-        #: About what the server counts for it, which leaves out the key.
+        #: About what the server counts for it, without the key.
         self.bytes = size
         #: Its id, serialized.
         self.id = row_id
@@ -101,11 +101,11 @@ class Table:
         self.name = f'"{keyspace}"."{metadata.name}"'
         types = {name: column.cql_type for name, column in metadata.columns.items()}
         self.key_type = types.get('feed_id', 'text')
-        #: Attribute of the model -> column, without what the table hasn't got; the key first.
+        #: Attribute of the model -> column, for the columns that the table has; the key first.
         self.columns: dict[str, Any] = {}
-        #: The same of the static ones.
+        #: The same for static columns.
         self.static: dict[str, Any] = {}
-        #: Attributes of the model that the table hasn't got.
+        #: Attributes of the model without a column in the table.
         self.missing: list[str] = []
         for attribute, column in model._columns.items():
             if column.db_field_name not in types:
@@ -127,7 +127,7 @@ class Table:
         }
 
     def sql(self, query: str) -> str:
-        """A query with the table's and the columns' names filled in."""
+        """Fill the names of the table and its columns into a query."""
         return query.format(table=self.name, columns=self._column_list, **self._statics)
 
     @functools.cached_property
@@ -149,11 +149,11 @@ class Table:
         return {name: f'"{column.db_field_name}"' for name, column in self.static.items()}
 
     def statement(self, query: str, *values: Any) -> Any:
-        """A bound statement; ``{table}`` and ``{columns}`` in the query are filled in."""
+        """Return a bound statement; ``{table}`` and ``{columns}`` in the query are filled in."""
         return connection.prepare(self.sql(query)).bind(values)
 
     def _insert_query(self, attributes: tuple[str, ...]) -> str:
-        """What writes a row of the key and these columns."""
+        """Return the query that writes the key and these columns."""
         query = self._insert_queries.get(attributes)
         if query is None:
             names = ', '.join(f'"{self.columns[attribute].db_field_name}"' for attribute in ('feed_id', *attributes))
@@ -162,14 +162,14 @@ class Table:
         return query
 
     def key(self, key: Any) -> bytes:
-        """A feed's key, as it is sent.
+        """Serialize the key of a feed.
 
         :raises StorageError: for a key that the column can't hold
         """
         return self.keys([key])[0]
 
     def keys(self, keys: Iterable[Any]) -> list[bytes]:
-        """The keys of feeds, as they are sent.
+        """Serialize the keys of feeds.
 
         :raises StorageError: for a key that the column can't hold
         """
@@ -184,13 +184,13 @@ class Table:
             ) from error
 
     def encode(self, data: Any, replaces: bool = False, key: Any = None) -> Row:
-        """A row as it is sent, but for the key.
+        """Serialize a row, but for the key.
 
         :param data: a dict of columns, or an instance of the model
-        :param key: the feed that gets it, for messages; ``None`` where many do
+        :param key: the key of the feed, for messages; ``None`` if many feeds get the row
         :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
             new row is the same, and leaves no tombstones
-        :raises SerializationException: for what the table can't hold
+        :raises SerializationException: if the table can't hold a value
         """
         get = data.get if isinstance(data, dict) else functools.partial(_value_of, data)
         attributes: list[str] = []
@@ -232,7 +232,7 @@ class Table:
 
     @functools.cached_property
     def _encoders(self) -> list[tuple[str, Any, Any, int]]:
-        """For each column but the key: what makes a value of the driver's of it (``None``: it is one), and bytes."""
+        """Name, conversion to a value for the driver (or ``None``), serializer and protocol, for each column but the key."""
         attributes = [attribute for attribute in self.columns if attribute != 'feed_id']
         prepared = connection.prepare(self._insert_query(tuple(attributes)))
         encoders = []
@@ -243,13 +243,13 @@ class Table:
             elif self.types[attribute] in ('int', 'ascii'):
                 convert = self._narrow
             else:
-                # What cqlengine would check, the driver checks, too.
+                # The driver makes the same checks as cqlengine.
                 convert = None if type(column) in _PLAIN_COLUMNS else self._to_database
             encoders.append((attribute, convert, spec.type.serialize, prepared.protocol_version))
         return encoders
 
     def _milliseconds(self, attribute: str, value: Any) -> Any:
-        # Exactly; cqlengine goes by floating point.
+        # cqlengine calculates with floats, and may be a millisecond off.
         if isinstance(value, datetime.datetime):
             return (value.replace(tzinfo=None) - _EPOCH) // _MILLISECOND
         return self._to_database(attribute, value)
@@ -263,7 +263,7 @@ class Table:
             raise SerializationException(
                 f'{attribute}={value} does not fit the table {self.name}, which 1.4.0 made: its columns hold 32 bits, '
                 "and a column's type can't be altered. Give the feed class another timeline_cf_name, whose table will "
-                f'have 64 bits, create it ({SYNC}), and copy what is to be kept'
+                f'have 64 bits, create it ({SYNC}), and copy the feeds that you keep'
             )
         if isinstance(value, str) and not value.isascii():
             raise SerializationException(
@@ -273,7 +273,7 @@ class Table:
         return value
 
     def insert(self, key: bytes, row: Row) -> Any:
-        """The statement that writes a row to a feed."""
+        """Return the statement that writes a row to a feed."""
         return bound(connection.prepare(row.query), [key, *row.values])
 
     def clear(self, keys: list[bytes], row_ids: list[bytes]) -> Unbound:
@@ -287,7 +287,7 @@ class Table:
         return Unbound(prepared, [stamp, _packed_list(keys), _packed_list(row_ids)], 0)
 
     def rows(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows that were read, by the attributes of the model; without the one that stands for static columns alone."""
+        """Name the values of rows by the model's attributes; leave out a row that has static columns only."""
         found = [row for row in found if row['activity_id'] is not None]
         if self._renamed:
             found = [{self._renamed.get(name, name): value for name, value in row.items()} for row in found]
@@ -304,7 +304,7 @@ def _value_of(instance: Any, attribute: str) -> Any:
 
 
 def get_table(model: Any) -> Table:
-    """The table of a model; looked up in what the driver knows of the schema, which it keeps up to date.
+    """Return the table of a model, by the schema as the driver knows it, which it keeps up to date.
 
     :raises StorageError: if there is no such table
     """
@@ -319,7 +319,7 @@ def get_table(model: Any) -> Table:
     if table is not None and table.metadata is metadata:
         return table
     if metadata is None or table is None or table.cluster is not cluster:
-        # Others may just have changed it: what the driver heard at first is a moment old.
+        # It may just have been created or changed, and the driver not know yet.
         metadata = _ask_for(cluster, keyspace, name)
     table = _tables[model] = Table(model, keyspace, metadata, cluster)
     _own_batches.tables.add(f'{keyspace}.{name}')
@@ -328,7 +328,7 @@ def get_table(model: Any) -> Table:
 
 
 def _ask_for(cluster: Any, keyspace: str, name: str) -> Any:
-    """A table as it is now."""
+    """Ask the server for the table as it is now."""
     with translated():
         if keyspace not in cluster.metadata.keyspaces:
             cluster.refresh_keyspace_metadata(keyspace, max_schema_agreement_wait=0)
