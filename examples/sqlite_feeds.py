@@ -131,7 +131,7 @@ class SqliteBatch(BaseBatch):
 class SqliteTimelineStorage(GuardsGroups, BaseTimelineStorage):
     """Timelines in a table, a row for each entry."""
 
-    # These are the backend's own ways to read and write. Where a subclass has another, its methods are called one by one.
+    # The ways of this backend. Where a subclass has another for one of these, its methods are called one by one.
     reads_as_usual = unchanged('get_slice', 'get_slice_from_storage', 'deserialize_activities')
     writes_as_usual = unchanged('add_many', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage')
 
