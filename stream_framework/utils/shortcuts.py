@@ -28,6 +28,7 @@ counted 2
 from __future__ import annotations
 
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -40,8 +41,8 @@ _LIBRARY = 'stream_framework.'
 class Shortcut:
     """A method, class method or property with the names of the hooks that it goes past.
 
-    Which form is called is decided at each call, by some ten comparisons: so a class that is patched after it was made,
-    as applications' tests do, is no special case. (A metaclass that decides once would rule out ``abc.ABC`` beside a
+    Which form is called is decided once for each class, and compared with the class's hooks at each call: so a class that
+    is patched after it was made, as applications' tests do, is no special case. (A metaclass that decides once would rule out ``abc.ABC`` beside a
     feed class, and know nothing of single objects.)
     """
 
@@ -59,21 +60,39 @@ class Shortcut:
     def __set_name__(self, owner: type, name: str) -> None:
         self.owner, self.name = owner, name
         self._usual = [(hook, _found(owner, hook)) for hook in self.hooks]
+        # Class -> whether it overrides a hook, and what its hooks were when that was found.
+        self._decided: weakref.WeakKeyDictionary[type, tuple[bool, list[tuple[str, Any]]]] = weakref.WeakKeyDictionary()
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         cls = type(instance) if owner is None else owner
-        for hook, usual in self._usual:
-            if _found(cls, hook) is not usual and _is_override(cls, hook, usual):
-                break
-        else:
-            if instance is None or not hasattr(instance, '__dict__') or instance.__dict__.keys().isdisjoint(self.hooks):
-                return self.form.__get__(instance, cls)
+        if not self.overridden_in(cls) and (instance is None or _has_none_of(instance, self.hooks)):
+            return self.form.__get__(instance, cls)
         target = cls if instance is None else instance
         return getattr(target, self.plain) if self.plain else getattr(super(self.owner, target), self.name)
 
     def overridden_in(self, cls: type) -> bool:
         """Whether objects of a class use the plain form."""
-        return any(_found(cls, hook) is not usual and _is_override(cls, hook, usual) for hook, usual in self._usual)
+        decided = self._decided.get(cls)
+        if decided is not None:
+            overridden, hooks = decided
+            for name, known in hooks:
+                found = getattr(cls, name, _MISSING)
+                if found is not known and getattr(found, '__func__', found) is not known:
+                    break
+            else:
+                return overridden
+        hooks = [(hook, _found(cls, hook)) for hook in self.hooks]
+        overridden = any(
+            found is not usual and _is_override(found, usual)
+            for (_, found), (_, usual) in zip(hooks, self._usual, strict=True)
+        )
+        self._decided[cls] = overridden, hooks
+        return overridden
+
+
+def _has_none_of(instance: Any, hooks: tuple[str, ...]) -> bool:
+    attributes = getattr(instance, '__dict__', None)
+    return attributes is None or attributes.keys().isdisjoint(hooks)
 
 
 def _found(cls: type, name: str) -> Any:
@@ -89,13 +108,11 @@ def _is_ours(found: Any) -> bool:
     return isinstance(function, types.FunctionType) and function.__globals__.get('__name__', '').startswith(_LIBRARY)
 
 
-def _is_override(cls: type, name: str, usual: Any) -> bool:
-    if _is_ours(_found(cls, name)):
+def _is_override(found: Any, usual: Any) -> bool:
+    if _is_ours(found):
         return False
     # Values differ from class to class (key formats, lengths): only what computes something is an override.
-    if hasattr(type(usual), '__get__') or usual is _MISSING:
-        return True
-    return hasattr(type(_found(cls, name)), '__get__')
+    return hasattr(type(usual), '__get__') or usual is _MISSING or hasattr(type(found), '__get__')
 
 
 def shortcut(*hooks: str, plain: str | None = None) -> Callable[[Method], Method]:
@@ -135,7 +152,7 @@ class unchanged:  # noqa: N801  # reads like a property
         cls = type(instance) if owner is None else owner
         if self._shortcut.overridden_in(cls):
             return False
-        return instance is None or vars(instance).keys().isdisjoint(self._shortcut.hooks)
+        return instance is None or _has_none_of(instance, self._shortcut.hooks)
 
 
 def shortcuts_of(cls: type) -> Iterator[Shortcut]:

@@ -64,6 +64,8 @@ class Update:
     result: list[AggregatedActivity] = field(default_factory=list)
     #: What groups the feed's activities, for this attempt.
     aggregator: Any = None
+    #: Whether it makes the same of the same for every feed of the class.
+    merges_alike: bool = False
 
     @property
     def only_adds(self) -> bool:
@@ -205,31 +207,66 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
     return plans
 
 
+@dataclass(slots=True)
+class _Kind:
+    """What holds for all feeds of a class that share a storage; asked for once for all of them."""
+
+    #: Whether only the groups that an activity may join have to be read.
+    loads_by_name: bool
+    #: What groups the activities of all of them, if the same is made of the same for each feed.
+    aggregator: Any
+    #: The id() of a step -> the names of the groups that it may touch.
+    names: dict[int, frozenset[str] | None] = field(default_factory=dict)
+
+
+def _kind_of(feed: Any, kinds: dict[Any, _Kind]) -> _Kind:
+    # A single feed may have hooks of its own, as attributes.
+    key = (type(feed), id(feed.timeline_storage), *vars(feed))
+    if key not in kinds:
+        aggregator = feed.get_aggregator() if feed.merges_alike else None
+        stock = aggregator is not None and aggregator.is_stock
+        kinds[key] = _Kind(feed.loads_by_name, aggregator if stock else None)
+    return kinds[key]
+
+
 def _merge_key(plan: _Plan) -> Any:
     """Key of a merge result: the same for feeds that hold the same stored texts; unique where the feed matters."""
-    update, feed = plan.update, plan.update.feed
-    if update.hint is not None or not update.only_adds or not feed.merges_alike or not update.aggregator.is_stock:
+    update = plan.update
+    if not update.merges_alike or update.hint is not None or not update.only_adds:
         return id(plan)
-    if not all(isinstance(data, (str, bytes)) for _, data in plan.entries):
-        return id(plan)
-    return type(feed), tuple(id(step) for step in update.steps), tuple(plan.entries)
+    for _, data in plan.entries:
+        if not isinstance(data, (str, bytes)):
+            return id(plan)
+    return type(update.feed), tuple([id(step) for step in update.steps]), tuple(plan.entries)
 
 
 def _group_by_read(updates: Iterable[Update]) -> dict[tuple[int, frozenset[str] | None], list[Update]]:
     """Updates by how many of the newest groups they need, and the names of those they may touch (``None``: any)."""
     needs: dict[tuple[int, frozenset[str] | None], list[Update]] = {}
+    kinds: dict[Any, _Kind] = {}
     for update in updates:
         feed = update.feed
-        update.aggregator = feed.get_aggregator()
+        kind = _kind_of(feed, kinds)
+        update.merges_alike = kind.aggregator is not None
+        update.aggregator = kind.aggregator or feed.get_aggregator()
         names = None
         length = feed.merge_max_length
         if not update.only_adds:
             # What is to be removed may be in any group that the feed shows; what is added joins only the newest.
             length = max(feed.max_length, length)
-        elif update.hint is None and feed.loads_by_name and len(update.steps) == 1:
-            names = update.aggregator.names_of(update.steps[0].added)
+        elif update.hint is None and kind.loads_by_name and len(update.steps) == 1:
+            names = _names_of(update, kind)
         needs.setdefault((length, names), []).append(update)
     return needs
+
+
+def _names_of(update: Update, kind: _Kind) -> frozenset[str] | None:
+    [step] = update.steps
+    if kind.aggregator is None:
+        return update.aggregator.names_of(step.added)
+    if id(step) not in kind.names:
+        kind.names[id(step)] = kind.aggregator.names_of(step.added)
+    return kind.names[id(step)]
 
 
 def _hinted(storage: Any, update: Update) -> list[_Slot]:
