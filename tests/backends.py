@@ -216,12 +216,13 @@ class Cassandra(Backend):
     feed_path = 'stream_framework.feeds.cassandra:CassandraFeed'
     aggregated_feed_path = 'stream_framework.feeds.aggregated_feed.cassandra:CassandraAggregatedFeed'
     notification_feed_path = 'stream_framework.feeds.notification_feed.cassandra:CassandraNotificationFeed'
+    follow_storage_path = 'stream_framework.storage.cassandra.follow_storage:CassandraFollowStorage'
     whole_activities = True
     lists_are_sets = True
     may_flush = False
 
     def __init__(self) -> None:
-        self._tables: set[tuple[Any, str]] = set()
+        self._tables: set[Any] = set()
 
     def start(self) -> None:
         available('stream_framework.feeds.cassandra', 'cassandra')
@@ -244,6 +245,14 @@ class Cassandra(Backend):
 
     def timeline_storage(self) -> Any:
         return self.flat().get_timeline_storage()
+
+    def follow_storage(self, *name: Any) -> Any:
+        from stream_framework.storage.cassandra import schema
+
+        if 'follows' not in self._tables:
+            schema.sync(self.follow_storage_class)
+            self._tables.add('follows')
+        return super().follow_storage(*name)
 
 
 class Sqlite(Backend):

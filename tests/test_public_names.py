@@ -81,6 +81,7 @@ NAMES: dict[str, str] = {
 CASSANDRA: dict[str, str] = {
     'stream_framework.storage.cassandra.models': 'BaseActivity Activity AggregatedActivity NotificationActivity',
     'stream_framework.storage.cassandra.activity_storage': 'CassandraActivityStorage',
+    'stream_framework.storage.cassandra.follow_storage': 'CassandraFollowStorage',
     'stream_framework.storage.cassandra.timeline_storage': 'CassandraTimelineStorage Batch',
     'stream_framework.serializers.cassandra.activity_serializer': 'CassandraActivitySerializer',
     'stream_framework.serializers.cassandra.aggregated_activity_serializer': ('CassandraAggregatedActivitySerializer'),

@@ -21,21 +21,24 @@ _AT_LEAST = {'TWO': 2, 'THREE': 3}
 _Line = tuple[str, str, str]
 
 
-def check_cassandra(feed_classes: Iterable[Any] = (), modules: Iterable[str] = ()) -> Iterator[Finding]:
+def check_cassandra(
+    feed_classes: Iterable[Any] = (), modules: Iterable[str] = (), follow_storages: Iterable[Any] = ()
+) -> Iterator[Finding]:
     """Ask the nodes of ``STREAM_CASSANDRA_HOSTS``; nothing is written there. Each finding comes as soon as it is known.
 
     :param feed_classes: the tables of those that are on Cassandra are compared with what they need
     :param modules: where they were found, for the command that creates tables
+    :param follow_storages: the tables of those that are on Cassandra are looked for
     :returns: what was found; an error comes last where the servers can't be used
     """
     try:
-        for level, message, remedy in _ask(list(feed_classes), ' '.join(modules) or 'MODULE'):
+        for level, message, remedy in _ask(list(feed_classes), ' '.join(modules) or 'MODULE', list(follow_storages)):
             yield Finding(level, 'Cassandra', redacted(message), redacted(remedy))
     except (ConfigurationError, MissingDependencyError, StorageError) as error:
         yield Finding('error', 'Cassandra', redacted(str(error)))
 
 
-def _ask(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
+def _ask(feed_classes: list[Any], modules: str, follow_storages: list[Any]) -> Iterator[_Line]:
     config.require_driver()
     from stream_framework.storage.cassandra.driver import ConsistencyLevel, SimpleStatement
     from stream_framework.storage.cassandra.errors import translated
@@ -67,7 +70,7 @@ def _ask(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
         )
         return
     yield from _replication(session.cluster.metadata, keyspace, local['data_center'])
-    yield from _tables(feed_classes, modules)
+    yield from _tables(feed_classes, modules, follow_storages)
     yield from _reads(session, keyspace)
 
 
@@ -121,12 +124,13 @@ def _replicas(strategy: Any) -> dict[str, int] | None:
     return None if factor is None else {'': int(factor)}
 
 
-def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
+def _tables(feed_classes: list[Any], modules: str, follow_storages: list[Any]) -> Iterator[_Line]:
     from stream_framework.storage.cassandra import intents, ledger, schema
 
     classes = [feed_class for feed_class in feed_classes if schema.is_on_cassandra(feed_class)]
     lines: list[str] = []
-    statements = schema.sync(*classes, dry_run=True, say=lines.append)
+    storages = [storage for storage in follow_storages if schema.keeps_follows([storage])]
+    statements = schema.sync(*classes, *storages, dry_run=True, say=lines.append)
     remedy = f'{SYNC} {modules}'
     for statement in statements:
         words = statement.split()
@@ -148,6 +152,8 @@ def _tables(feed_classes: list[Any], modules: str) -> Iterator[_Line]:
             'all tables are there, with all columns' if classes else 'the tables of marks and of the ledger are there',
             '',
         )
+    if storages and not statements:
+        yield 'ok', 'the tables of follows are there', ''
     if not classes:
         yield 'note', 'no feed classes were named, so that their tables were not looked for', ''
 

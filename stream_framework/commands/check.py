@@ -14,7 +14,7 @@ from stream_framework.checks.findings import Finding
 from stream_framework.checks.settings import check_settings
 from stream_framework.commands import application
 from stream_framework.exceptions import ConfigurationError
-from stream_framework.utils.feed_classes import find_feed_classes
+from stream_framework.utils.feed_classes import backend_of, find_feed_classes, find_follow_storages
 
 #: Backends -> the settings that say that an application uses them.
 BACKENDS = {
@@ -82,7 +82,7 @@ def _sections(options: argparse.Namespace, feed_classes: list[Any]) -> Iterator[
     yield 'Settings', _settings()
     if options.no_servers:
         return
-    chosen = _backends(options.backend, feed_classes)
+    chosen = _backends(options.backend, feed_classes, find_follow_storages(options.modules))
     if 'redis' in chosen:
         on_redis = [feed_class for feed_class in feed_classes if hasattr(feed_class, 'redis_server')]
         # A server that a feed names but the setting lacks is an error that says so.
@@ -92,7 +92,10 @@ def _sections(options: argparse.Namespace, feed_classes: list[Any]) -> Iterator[
             yield f'Redis server {name!r}', redis.check_redis(name, named)
     if 'cassandra' in chosen:
         on_cassandra = [feed_class for feed_class in feed_classes if hasattr(feed_class, 'timeline_cf_name')]
-        yield 'Cassandra', cassandra.check_cassandra(on_cassandra, options.modules)
+        yield (
+            'Cassandra',
+            cassandra.check_cassandra(on_cassandra, options.modules, find_follow_storages(options.modules)),
+        )
 
 
 def _settings() -> Iterator[Finding]:
@@ -108,12 +111,14 @@ def _settings() -> Iterator[Finding]:
     yield from found
 
 
-def _backends(asked: list[str] | None, feed_classes: list[Any]) -> list[str]:
+def _backends(asked: list[str] | None, feed_classes: list[Any], follow_storages: list[type]) -> list[str]:
     if asked:
         return asked
+    of_follows = {backend_of(storage) for storage in follow_storages}
     used = {
-        'redis': any(hasattr(feed_class, 'redis_server') for feed_class in feed_classes),
-        'cassandra': any(hasattr(feed_class, 'timeline_cf_name') for feed_class in feed_classes),
+        'redis': 'redis' in of_follows or any(hasattr(feed_class, 'redis_server') for feed_class in feed_classes),
+        'cassandra': 'cassandra' in of_follows
+        or any(hasattr(feed_class, 'timeline_cf_name') for feed_class in feed_classes),
     }
     chosen = [
         backend

@@ -441,17 +441,7 @@ class BaseFollowStorage:
         set()
         >>> storage.flush()
         """
-        user = id_to_text(user_id)
-        counts = {
-            'followed': self._erase(user, 'follow', ((user, one) for one in self.iter_side('followed', user))),
-            'followers': self._erase(user, 'follow', ((one, user) for one in self.iter_side('followers', user))),
-            'muted': self._erase(user, 'mute', ((user, one) for one in self.iter_hidden('mute', user))),
-            'muted_by': self._erase(user, 'mute', ((one, user) for one in self.iter_hiders('mute', user))),
-            'blocked': self._erase(user, 'block', ((user, one) for one in self.iter_hidden('block', user))),
-            'blocked_by': self._erase(user, 'block', ((one, user) for one in self.iter_hiders('block', user))),
-        }
-        self.delete_user(user)
-        return counts
+        return self.erase_user(id_to_text(user_id))
 
     def flush(self) -> None:
         """Remove everything that is stored under this name. It looks through all keys of the server: for tests.
@@ -517,6 +507,19 @@ class BaseFollowStorage:
         """Return the ``(actor, user)`` where the user has muted the actor, or one has blocked the other. One round trip
         for as much as fits into one."""
         raise NotDefinedError(f'{type(self).__name__} must define find_hidden(actors, users)')
+
+    def erase_user(self, user: str) -> dict[str, int]:
+        """Remove everything about a user, in parts; return counts. Default by the hooks that remove pairs."""
+        counts = {
+            'followed': self._erase(user, 'follow', ((user, one) for one in self.iter_side('followed', user))),
+            'followers': self._erase(user, 'follow', ((one, user) for one in self.iter_side('followers', user))),
+            'muted': self._erase(user, 'mute', ((user, one) for one in self.iter_hidden('mute', user))),
+            'muted_by': self._erase(user, 'mute', ((one, user) for one in self.iter_hiders('mute', user))),
+            'blocked': self._erase(user, 'block', ((user, one) for one in self.iter_hidden('block', user))),
+            'blocked_by': self._erase(user, 'block', ((one, user) for one in self.iter_hiders('block', user))),
+        }
+        self.delete_user(user)
+        return counts
 
     def erase_pairs(self, user: str, kind: Kind | Literal['follow'], pairs: Sequence[Pair]) -> None:
         """Remove pairs that a user is one of, from the other's keys first: what is left after a crash is then found

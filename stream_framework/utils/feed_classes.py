@@ -21,23 +21,52 @@ def find_feed_classes(targets: Iterable[Any]) -> list[type]:
     >>> find_feed_classes(['stream_framework.feeds.memory'])
     [<class 'stream_framework.feeds.memory.Feed'>]
     """
-    return list(dict.fromkeys(found for target in targets for found in _in_target(target)))
+    found = (feed_class for target in targets for value in _classes(target) for feed_class in _in_class(value))
+    return list(dict.fromkeys(found))
 
 
-def _in_target(target: Any) -> list[type]:
+def find_follow_storages(targets: Iterable[Any]) -> list[type]:
+    """Return the follow storages among, or in, modules, follow storages and managers.
+
+    :param targets: as for :func:`find_feed_classes`
+    :raises ConfigurationError: for a module that can't be imported
+
+    >>> find_follow_storages(['stream_framework.storage.memory_follow_storage'])
+    [<class 'stream_framework.storage.memory_follow_storage.InMemoryFollowStorage'>]
+    """
+    found = (getattr(value, 'follow_storage_class', value) for target in targets for value in _classes(target))
+    return list(dict.fromkeys(value for value in found if hasattr(value, 'iter_followers')))
+
+
+def backend_of(storage: type) -> str | None:
+    """Return which of the library's backends a storage is of: ``'redis'``, ``'cassandra'`` and so on.
+
+    >>> from stream_framework.storage.redis.follow_storage import RedisFollowStorage
+    >>> backend_of(RedisFollowStorage), backend_of(dict)
+    ('redis', None)
+    """
+    for base in storage.__mro__:
+        package, _, name = base.__module__.rpartition('.')
+        if package.startswith('stream_framework.storage.'):
+            return package.rpartition('.')[2]
+    return None
+
+
+def _classes(target: Any) -> list[type]:
+    """Return the classes that a target stands for."""
     if isinstance(target, str):
         try:
             target = importlib.import_module(target)
         except ImportError as error:
             raise ConfigurationError(f'{target} can not be imported: {error}') from error
     if not isinstance(target, types.ModuleType):
-        return _in_class(target if isinstance(target, type) else type(target))
+        return [target if isinstance(target, type) else type(target)]
     name = target.__name__
-    classes = []
-    for value in vars(target).values():
-        if isinstance(value, type) and (value.__module__ == name or value.__module__.startswith(f'{name}.')):
-            classes += _in_class(value)
-    return classes
+    return [
+        value
+        for value in vars(target).values()
+        if isinstance(value, type) and (value.__module__ == name or value.__module__.startswith(f'{name}.'))
+    ]
 
 
 def _in_class(value: type) -> list[type]:

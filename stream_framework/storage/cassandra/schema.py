@@ -16,9 +16,10 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError
-from stream_framework.storage.cassandra import connection, features, intents, ledger
+from stream_framework.storage.cassandra import connection, features, follow_tables, intents, ledger
 from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
+from stream_framework.storage.cassandra.follow_storage import CassandraFollowStorage
 from stream_framework.storage.cassandra.groups import LISTS
 from stream_framework.storage.cassandra.statements import run
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
@@ -44,7 +45,7 @@ def sync(
     """Create the keyspace and the tables of feed classes where they are missing, and add the columns that old tables
     lack. Nothing is ever dropped or altered; doing it again does nothing.
 
-    :param targets: import paths of modules, modules, feed classes, managers
+    :param targets: import paths of modules, modules, feed classes, follow storages, managers
     :param keyspace: instead of ``STREAM_DEFAULT_KEYSPACE``
     :param replication: how a keyspace that is missing is replicated, as a dict or in CQL
     :param replication_factor: the same in short: so many replicas in each data center; default 3, or as many as there
@@ -73,6 +74,9 @@ def sync(
         statements.append(intents.create_query(keyspace))
     if _found(cluster, (keyspace, ledger.TABLE)) is None:
         statements.append(ledger.create_query(keyspace))
+    if keeps_follows(targets):
+        missing = [table for table in follow_tables.TABLES if _found(cluster, (keyspace, table)) is None]
+        statements += (follow_tables.create_query(keyspace, table, TABLE_OPTIONS) for table in missing)
     for statement in statements:
         say(f'{statement};')
         if not dry_run:
@@ -111,13 +115,18 @@ def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
     found: dict[Any, None] = {}
     for target in targets:
         classes = [feed_class for feed_class in feed_classes.find_feed_classes([target]) if is_on_cassandra(feed_class)]
-        if not classes:
+        if not classes and not keeps_follows([target]):
             raise ConfigurationError(
                 f'{target!r} has no feed class on Cassandra: name a module that defines some, derived from '
                 'CassandraFeed, CassandraAggregatedFeed or CassandraNotificationFeed'
             )
         found.update(dict.fromkeys(classes))
     return list(found)
+
+
+def keeps_follows(targets: Iterable[Any]) -> bool:
+    """Tell whether among, or in, modules, follow storages and managers is a follow storage on Cassandra."""
+    return any(issubclass(found, CassandraFollowStorage) for found in feed_classes.find_follow_storages(targets))
 
 
 def is_on_cassandra(feed_class: Any) -> bool:

@@ -72,6 +72,12 @@ class _OwnBatches(logging.Filter):
 _own_batches = _OwnBatches()
 
 
+def expect_batches(keyspace: str, table: str) -> None:
+    """Keep the server's warnings of batches that cover many partitions of a table out of the log."""
+    _own_batches.tables.add(f'{keyspace}.{table}')
+    logging.getLogger('cassandra.protocol').addFilter(_own_batches)
+
+
 class Row:
     """An entry as it is written: its values, serialized once for all the feeds that get it."""
 
@@ -322,8 +328,7 @@ def get_table(model: Any) -> Table:
         # It may just have been created or changed, and the driver not know yet.
         metadata = _ask_for(cluster, keyspace, name)
     table = _tables[model] = Table(model, keyspace, metadata, cluster)
-    _own_batches.tables.add(f'{keyspace}.{name}')
-    logging.getLogger('cassandra.protocol').addFilter(_own_batches)
+    expect_batches(keyspace, name)
     return table
 
 
