@@ -238,7 +238,7 @@ class Table:
 
     @functools.cached_property
     def _encoders(self) -> list[tuple[str, Any, Any, int]]:
-        """Name, conversion to a value for the driver (or ``None``), serializer and protocol, for each column but the key."""
+        """Name, conversion to a value (or ``None``), serializer and protocol, for each column but the key."""
         attributes = [attribute for attribute in self.columns if attribute != 'feed_id']
         prepared = connection.prepare(self._insert_query(tuple(attributes)))
         encoders = []
