@@ -15,12 +15,12 @@ from typing import Any
 from stream_framework import messages, tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
-from stream_framework.feed_managers import applying, following, publishing
-from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, UPDATED, Intents
+from stream_framework.feed_managers import applying, publishing
+from stream_framework.feed_managers.follows import Follows
+from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, intents_of
 from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
-from stream_framework.feeds.base import UserBaseFeed, still_stored, stored_already
+from stream_framework.feeds.base import BaseFeed, still_stored, stored_already
 from stream_framework.feeds.redis import RedisFeed
-from stream_framework.storage.abilities import KeepsIntents
 from stream_framework.utils import MetricsOfSettings, chunks
 
 
@@ -31,8 +31,8 @@ class FanoutPriority:
     LOW = 'LOW'
 
 
-def add_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
-    """What a fan-out of new activities does with each feed.
+def add_operation(feed: BaseFeed, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
+    """Add activities to a feed: what a fan-out of new activities does with each.
 
     :param feed: a feed of a follower
     :param activities: a list of activities
@@ -42,17 +42,17 @@ def add_operation(feed: Any, activities: Any, trim: bool = True, batch_interface
     feed.add_many(activities, batch_interface=batch_interface, trim=trim)
 
 
-def remove_operation(feed: Any, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
-    """What a fan-out of removed activities does with each feed; parameters as of :func:`add_operation`."""
+def remove_operation(feed: BaseFeed, activities: Any, trim: bool = True, batch_interface: Any = None) -> None:
+    """Remove activities from a feed, in a fan-out; parameters as of :func:`add_operation`."""
     feed.remove_many(activities, batch_interface=batch_interface, trim=trim)
 
 
-def update_operation(feed: Any, activities: Any, batch_interface: Any = None) -> None:
-    """What a fan-out of updated activities does with each feed; parameters as of :func:`add_operation`."""
+def update_operation(feed: BaseFeed, activities: Any, batch_interface: Any = None) -> None:
+    """Replace activities that a feed holds, in a fan-out; parameters as of :func:`add_operation`."""
     feed.update_many(activities, batch_interface=batch_interface)
 
 
-class Manager:
+class Manager(Follows):
     """Stores activities and fans them out; applications say who follows whom.
 
     >>> from stream_framework.activity import Activity
@@ -74,20 +74,14 @@ class Manager:
     """
 
     #: Name -> class of the feeds that every user has.
-    feed_classes: Any = {'normal': RedisFeed}
-    #: The class of the feed of what a user did.
-    user_feed_class: Any = UserBaseFeed
-    #: How many activities are copied from the user feed of somebody who is followed.
-    follow_activity_limit: int = 5000
+    feed_classes: Mapping[str, type[BaseFeed]] = {'normal': RedisFeed}
     #: How many followers' feeds one task writes.
     fanout_chunk_size: int = 100
     #: Priority -> the task of its fan-outs.
-    priority_fanout_task: Any = {
+    priority_fanout_task: Mapping[Any, Any] = {
         FanoutPriority.HIGH: tasks.fanout_operation_hi_priority,
         FanoutPriority.LOW: tasks.fanout_operation_low_priority,
     }
-    #: For how long after publishing the order of adding and removing is known, in seconds.
-    operation_ttl: float = 24 * 3600
     #: Whether each task's message is written into a ledger before it is published, so that what the broker loses is
     #: published again: see :mod:`stream_framework.ledger`.
     keep_ledger: bool = False
@@ -99,11 +93,14 @@ class Manager:
     metrics: Any = MetricsOfSettings()
 
     def get_user_follower_ids(self, user_id: Any) -> Mapping[Any, Iterable[Any]]:
-        """Who gets what a user does: priority -> ids. The application defines it.
+        """Return who gets what a user does: priority -> ids. The application defines it.
 
         :param user_id: always given as a keyword
         :returns: for each :class:`FanoutPriority` (or ``None``) any iterable of ids; an iterator is consumed once, in
             chunks
+
+        >>> manager.get_user_follower_ids(user_id=13)
+        {'HIGH': [1, 2, 3]}
         """
         raise NotDefinedError(f'{type(self).__name__} must define get_user_follower_ids(self, user_id)')
 
@@ -117,6 +114,10 @@ class Manager:
         :param activity: an instance of the ``activity_class`` of the feeds
         :raises MessageError: for what can't travel in a task message
         :raises StorageError: for what the server refuses
+
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> manager.get_feeds(1)['normal'][:5]
+        [Activity(loved) 13 42]
         """
         if is_updating():
             self._update(user_id, activity)
@@ -136,9 +137,15 @@ class Manager:
         removed, in whatever order workers run the tasks.
 
         :param activity: the activity, or an equal one: what counts is its ``serialization_id``
+
+        >>> activity = Activity(13, Love, 42)
+        >>> manager.add_user_activity(13, activity)
+        >>> manager.remove_user_activity(13, activity)
+        >>> manager.get_feeds(1)['normal'][:5]
+        []
         """
         publication = self._publication(user_id, remove_operation, {'activities': [activity], 'trim': False})
-        if (intents := self._intents()) is not None:
+        if (intents := intents_of(self)) is not None:
             intents.set([*intents.of_activities([activity]), *intents.of_authors([user_id])], REMOVED)
         self.get_user_feed(user_id).remove(activity)
         publication.publish()
@@ -153,6 +160,13 @@ class Manager:
 
         :param activities: with the time, object and verb that they had, because ids are made of those
         :raises MessageError: for what can't travel in a task message; nothing is stored then
+
+        >>> time = datetime.datetime(2013, 7, 8)
+        >>> manager.batch_import(13, [Activity(13, Love, number, time=time) for number in (1, 2)])
+        >>> changed = [Activity(13, Love, number, time=time, extra_context={'board': 'tea'}) for number in (1, 2, 3)]
+        >>> manager.update_user_activities(changed)
+        >>> [activity.extra_context for activity in manager.get_feeds(1)['normal'][:5]]
+        [{'board': 'tea'}, {'board': 'tea'}]
         """
         activities = list(activities)
         publishing.check_activities(self, {'activities': activities})
@@ -161,93 +175,33 @@ class Manager:
                 self.add_user_activity(activity.actor_id, activity)
 
     def update_user_activity(self, activity: Activity) -> None:
-        """:meth:`update_user_activities` for one."""
+        """Replace one activity; see :meth:`update_user_activities`.
+
+        >>> activity = Activity(13, Love, 42)
+        >>> manager.add_user_activity(13, activity)
+        >>> activity.extra_context['board'] = 'tea'
+        >>> manager.update_user_activity(activity)
+        >>> manager.get_user_feed(13)[:1][0].extra_context
+        {'board': 'tea'}
+        """
         self.update_user_activities([activity])
 
     def get_feeds(self, user_id: Any) -> dict[str, Any]:
-        """Name -> feed, for one user."""
+        """Return name -> feed, for one user.
+
+        >>> manager.get_feeds(7)
+        {'normal': <PinFeed: pins:7>}
+        """
         return {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
 
-    def get_user_feed(self, user_id: Any) -> Any:
-        """The feed of what a user did."""
-        return self.user_feed_class(user_id)
-
-    def follow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
-        """:meth:`follow_many_users` for one."""
-        self.follow_many_users(user_id, [target_user_id], async_)
-
-    def follow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
-        """Copy the newest ``follow_activity_limit`` activities of each of those who are followed into a user's feeds.
-
-        Who follows whom is kept by the application: change that first, then call this.
-
-        :param user_id: who follows
-        :param target_ids: who is followed
-        :param async_: through Celery, or at once
-        """
-        target_ids = list(target_ids)
-        if not target_ids:
-            return
-        self._set_follows(user_id, target_ids, FOLLOWED)
-        if async_:
-            tasks.follow_many.delay(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
-        else:
-            tasks.follow_many(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
-
-    def unfollow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
-        """:meth:`unfollow_many_users` for one."""
-        self.unfollow_many_users(user_id, [target_user_id], async_)
-
-    def unfollow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
-        """Remove what these users did from a user's feeds: activities whose ``actor_id`` is among them.
-
-        Reads the user's feeds from end to end.
-
-        :param user_id: who stops following
-        :param target_ids: who is no longer followed
-        :param async_: through Celery, or at once
-        """
-        target_ids = list(target_ids)
-        if not target_ids:
-            return
-        self._set_follows(user_id, target_ids, UNFOLLOWED)
-        if async_:
-            tasks.unfollow_many.delay(self, user_id, target_ids)
-        else:
-            tasks.unfollow_many(self, user_id, target_ids)
-
-    def follow_feed(self, feed: Any, source_feed: Any) -> Any:
-        """Copy the newest ``follow_activity_limit`` activities of one feed into another.
-
-        :returns: the activities
-        """
-        activities = source_feed[: self.follow_activity_limit]
-        if activities:
-            with stored_already():
-                feed.add_many(activities)
-        return activities
-
-    def unfollow_feed(self, feed: Any, source_feed: Any) -> Any:
-        """Remove the activities of one feed from another."""
-        activities = source_feed[:]
-        return feed.remove_many(activities) if activities else None
-
-    def apply_follow(self, user_id: Any, target_ids: Iterable[Any], follow_limit: int | None = None) -> None:
-        """What following does, now, in this process; the task ``follow_many`` calls it."""
-        limit = self.follow_activity_limit if follow_limit is None else follow_limit
-        for some_ids in chunks(target_ids, max(following.COPIED_AT_A_TIME // max(limit, 1), 1)):
-            following.carry_out(self, self._intents(), FOLLOWED, user_id, some_ids, limit)
-
-    def apply_unfollow(self, user_id: Any, source_ids: Iterable[Any]) -> None:
-        """What unfollowing does, now, in this process; the task ``unfollow_many`` calls it."""
-        limit = self.follow_activity_limit
-        following.carry_out(self, self._intents(), UNFOLLOWED, user_id, source_ids, limit)
-
     def get_fanout_task(self, priority: Any = None, feed_class: Any = None) -> Any:
-        """The task that fans out with this priority; falsy for none, then nothing is fanned out.
+        """Return the task that fans out with this priority; falsy for none, then nothing is fanned out.
 
         :param priority: a :class:`FanoutPriority`, or ``None``
         :param feed_class: which feeds are to be written; for applications that override this
+
+        >>> manager.get_fanout_task(FanoutPriority.LOW).name
+        'stream_framework.tasks.fanout_operation_low_priority'
         """
         return self.priority_fanout_task.get(priority, tasks.fanout_operation)
 
@@ -269,6 +223,12 @@ class Manager:
         :param fanout_priority: which of ``priority_fanout_task``
         :returns: what publishing each of them returned
         :raises MessageError: for what can't travel in a task message, with the remedy
+
+        >>> feed_class, activity = manager.feed_classes['normal'], Activity(13, Love, 42)
+        >>> feed_class.insert_activity(activity)
+        >>> results = manager.create_fanout_tasks([4, 5], feed_class, add_operation, {'activities': [activity]})
+        >>> len(results), feed_class(5)[:5]
+        (1, [Activity(loved) 13 42])
         """
         task = publishing.task_for(self, fanout_priority, feed_class)
         if not task:
@@ -292,6 +252,9 @@ class Manager:
         :param user_id: whose followers
         :param operation: as of :meth:`create_fanout_tasks`, and so is ``operation_kwargs``
         :returns: how many tasks were published, as far as :meth:`create_fanout_tasks` tells
+
+        >>> manager.publish_fanout(13, remove_operation, {'activities': [Activity(13, Love, 42)]})
+        1
         """
         return publishing.Publication(self, user_id, operation, operation_kwargs, self._has_stock_tasks()).publish()
 
@@ -301,13 +264,17 @@ class Manager:
         """Apply an operation to the feeds of some users, as one batch; what a fan-out task does.
 
         :param operation: called with each feed and ``operation_kwargs``, which has ``batch_interface`` besides
+
+        >>> def trim(feed, length, batch_interface):
+        ...     feed.trim(length)
+        >>> manager.fanout([1, 2], manager.feed_classes['normal'], trim, {'length': 10})
         """
         kwargs = dict(operation_kwargs or {})
         activities = kwargs.get('activities')
         user_ids = list(user_ids)
         metrics = self.metrics
         with metrics.fanout_timer(feed_class):
-            intents = self._intents() if operation in _INTENTS and activities else None
+            intents = intents_of(self) if operation in _INTENTS and activities else None
             if intents is None:
                 applying.apply(operation, feed_class, user_ids, kwargs, stock=_INTENTS.get(operation))
             else:
@@ -323,6 +290,10 @@ class Manager:
         :param fanout: whether the followers' feeds get them too
         :param chunk_size: how many activities are written, and travel in a task, at a time
         :raises ValueError: if any of them is another actor's; nothing is stored then
+
+        >>> manager.batch_import(13, [Activity(13, Love, number) for number in (1, 2, 3)])
+        >>> manager.get_feeds(1)['normal'].count()
+        3
         """
         activities = list(activities)
         for activity in activities:
@@ -346,21 +317,9 @@ class Manager:
             if publication is not None:
                 publication.publish()
 
-    def _intents(self) -> Intents | None:
-        """Return the intents of this class of managers; ``None`` where the activity storage keeps none."""
-        storage = self.user_feed_class.get_activity_storage()
-        if not isinstance(storage, KeepsIntents):
-            return None
-        return Intents(storage, type(self), self.operation_ttl)
-
-    def _set_follows(self, user_id: Any, target_ids: list[Any], intent: str) -> None:
-        """Set the intents of follows. Following sets only those that there are: without one, nothing contradicts it."""
-        if (intents := self._intents()) is not None:
-            intents.set(intents.of_follows(user_id, target_ids), intent, existing=intent == FOLLOWED)
-
     def _store(self, insert: Callable[..., Any], given: Any, activities: list[Activity]) -> None:
         """Store activities, and turn their intents to ``added``."""
-        if (intents := self._intents()) is None:
+        if (intents := intents_of(self)) is None:
             insert(given)
         else:
             intents.store(self.user_feed_class, insert, given, activities)
@@ -376,7 +335,7 @@ class Manager:
                     return
             if still_stored(user_feed, [activity]):
                 self.user_feed_class.insert_activity(activity)
-            if (intents := self._intents()) is not None:
+            if (intents := intents_of(self)) is not None:
                 set_fingerprint(intents, user_id, activity)
             publication.publish()
             self.metrics.on_activity_published()

@@ -151,11 +151,12 @@ def copy_newest(manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limi
     :returns: target -> the ids of what was copied from it
     """
     feeds = manager.get_feeds(user_id).values()
-    found = newest(manager, target_ids, limit)
+    sources = {target_id: manager.get_user_feed(target_id) for target_id in target_ids}
+    found = newest(sources, limit)
     activities = [activity for of_target in found.values() for activity in of_target]
     # Flat feeds take references as they are; looking the activities up is for those that look at them.
     if activities and not all(feed.takes_references for feed in feeds):
-        source = manager.get_user_feed(target_ids[0])
+        source = sources[target_ids[0]]
         if source.needs_hydration(activities):
             activities = source.hydrate_activities(activities)
     for feed in feeds if activities else ():
@@ -164,10 +165,12 @@ def copy_newest(manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limi
     return {target_id: [activity.serialization_id for activity in some] for target_id, some in found.items()}
 
 
-def newest(manager: HasFeeds, target_ids: Sequence[Any], limit: int) -> dict[Any, list[Any]]:
-    """Return target -> the newest entries of its user feed, perhaps as references. One round trip."""
-    sources = {target_id: manager.get_user_feed(target_id) for target_id in target_ids}
-    first = sources[target_ids[0]]
+def newest(sources: Mapping[Any, Any], limit: int) -> dict[Any, list[Any]]:
+    """Return target -> the newest entries of its user feed, perhaps as references. One round trip.
+
+    :param sources: target -> its user feed
+    """
+    first = next(iter(sources.values()))
     storage = first.timeline_storage
     if not storage.reads_as_usual or not all(_is_read_like(source, first) for source in sources.values()):
         return {target_id: source[:limit] for target_id, source in sources.items()}
@@ -209,9 +212,9 @@ def by_actors(feed: Any, actor_ids: Collection[Any]) -> list[Any]:
 
 
 def _remove(feed: Any, activities: list[Any]) -> None:
+    # Not in a batch, as 1.4.0 did: an override need not know the keyword.
     if activities:
-        with feed.get_timeline_batch_interface() as batch_interface:
-            feed.remove_many(activities, batch_interface=batch_interface)
+        feed.remove_many(activities)
 
 
 def _is_read_like(source: Any, first: Any) -> bool:

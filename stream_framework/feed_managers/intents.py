@@ -17,9 +17,10 @@ import functools
 import hashlib
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from stream_framework.exceptions import UpdateConflictError
+from stream_framework.storage.abilities import KeepsIntents
 from stream_framework.utils.keys import own_key
 
 Thing = TypeVar('Thing', bound=Hashable)
@@ -140,6 +141,21 @@ class Intents:
 
 def _prefix(manager_class: type) -> str:
     return own_key('published', _digest(manager_class))
+
+
+class HasIntents(Protocol):
+    """What intents need of a manager."""
+
+    user_feed_class: Any
+    operation_ttl: float
+
+
+def intents_of(manager: HasIntents) -> Intents | None:
+    """Return the intents of a manager; ``None`` where its activity storage keeps none."""
+    storage = manager.user_feed_class.get_activity_storage()
+    if not isinstance(storage, KeepsIntents):
+        return None
+    return Intents(storage, type(manager), manager.operation_ttl)
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ import pytest
 from cassandra import OperationTimedOut
 
 from stream_framework.feed_managers.base import FanoutPriority, add_operation, remove_operation
+from stream_framework.feed_managers.intents import intents_of
 from stream_framework.storage.cassandra import intents, statements
 from stream_framework.storage.cassandra.connection import get_session
 from tests import managers
@@ -122,7 +123,7 @@ def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monke
         # The first of them, when all have been answered: the marks were read, and nothing was marked yet.
         if not failed and len(sent) > 1 and sent[-1].rows is not None:
             failed.append(statement)
-            storage.set_intents(manager._intents().of_activities(activities), 'removed', 60)
+            storage.set_intents(intents_of(manager).of_activities(activities), 'removed', 60)
             raise OperationTimedOut
         return found
 

@@ -1,0 +1,42 @@
+"""What the examples of a manager's methods use, so that each need not define it again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+MANAGERS = ('stream_framework.feed_managers.base', 'stream_framework.feed_managers.follows')
+
+
+@pytest.fixture(autouse=True)
+def example_manager(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
+    """Give examples a manager in memory whose tasks run at once, and leave nothing behind."""
+    if not isinstance(request.node, pytest.DoctestItem) or not request.node.name.startswith(MANAGERS):
+        yield
+        return
+    from celery import current_app
+
+    from stream_framework.activity import Activity
+    from stream_framework.feed_managers.base import FanoutPriority, Manager
+    from stream_framework.feeds.memory import Feed
+    from stream_framework.storage import memory
+    from stream_framework.verbs import Love
+
+    user_feed = type('UserFeed', (Feed,), {'key_format': 'user:%(user_id)s'})
+    pin_feed = type('PinFeed', (Feed,), {'key_format': 'pins:%(user_id)s'})
+    attributes = {
+        'feed_classes': {'normal': pin_feed},
+        'user_feed_class': user_feed,
+        'get_user_follower_ids': lambda self, user_id: {FanoutPriority.HIGH: [1, 2, 3]},
+    }
+    manager = type('PinManager', (Manager,), attributes)()
+    doctest_namespace.update(manager=manager, Activity=Activity, Love=Love, datetime=datetime)
+    before = {name: current_app.conf[name] for name in ('task_always_eager', 'task_eager_propagates')}
+    current_app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    yield
+    current_app.conf.update(before)
+    memory.timeline_store.clear()
+    memory.InMemoryActivityStorage().flush()

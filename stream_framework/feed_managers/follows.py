@@ -1,0 +1,168 @@
+"""The part of a manager that follows and unfollows: what applications call and override."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stream_framework import tasks
+from stream_framework.feed_managers import following
+from stream_framework.feed_managers.intents import FOLLOWED, UNFOLLOWED, intents_of
+from stream_framework.feeds.base import BaseFeed, UserBaseFeed, stored_already
+from stream_framework.utils import chunks
+
+
+class Follows:
+    """Copies what somebody did into the feeds of a new follower, and takes it out again."""
+
+    #: The class of the feed of what a user did.
+    user_feed_class: type[BaseFeed] = UserBaseFeed
+    #: How many activities are copied from the user feed of somebody who is followed.
+    follow_activity_limit: int = 5000
+    #: For how long after publishing the order of adding and removing is known, in seconds.
+    operation_ttl: float = 24 * 3600
+
+    def get_feeds(self, user_id: Any) -> dict[str, Any]:
+        """Return name -> feed, for one user; the manager defines it."""
+        raise NotImplementedError
+
+    def get_user_feed(self, user_id: Any) -> BaseFeed:
+        """Return the feed of what a user did.
+
+        >>> manager.get_user_feed(13).key
+        'user:13'
+        """
+        return self.user_feed_class(user_id)
+
+    def follow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
+        """Follow one user; see :meth:`follow_many_users`.
+
+        >>> manager.get_user_feed(13).add(Activity(13, Love, 42))
+        1
+        >>> manager.follow_user(7, 13)
+        >>> manager.get_feeds(7)['normal'][:5]
+        [Activity(loved) 13 42]
+        """
+        self.follow_many_users(user_id, [target_user_id], async_)
+
+    def follow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
+        """Copy the newest ``follow_activity_limit`` activities of each of those who are followed into a user's feeds.
+
+        Who follows whom is kept by the application: change that first, then call this.
+
+        :param user_id: who follows
+        :param target_ids: who is followed
+        :param async_: through Celery, or at once
+
+        >>> for author in (13, 14):
+        ...     count = manager.get_user_feed(author).add(Activity(author, Love, 42 + author))
+        >>> manager.follow_many_users(7, [13, 14], async_=False)
+        >>> manager.get_feeds(7)['normal'].count()
+        2
+        """
+        target_ids = list(target_ids)
+        if not target_ids:
+            return
+        self._set_follows(user_id, target_ids, FOLLOWED)
+        if async_:
+            tasks.follow_many.delay(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
+        else:
+            tasks.follow_many(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
+
+    def unfollow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
+        """Unfollow one user; see :meth:`unfollow_many_users`.
+
+        >>> manager.get_feeds(7)['normal'].add_many([Activity(13, Love, 42), Activity(14, Love, 43)])
+        2
+        >>> manager.unfollow_user(7, 13)
+        >>> manager.get_feeds(7)['normal'][:5]
+        [Activity(loved) 14 43]
+        """
+        self.unfollow_many_users(user_id, [target_user_id], async_)
+
+    def unfollow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
+        """Remove what these users did from a user's feeds: activities whose ``actor_id`` is among them.
+
+        Reads the user's feeds from end to end.
+
+        :param user_id: who stops following
+        :param target_ids: who is no longer followed
+        :param async_: through Celery, or at once
+
+        >>> manager.get_feeds(7)['normal'].add_many([Activity(13, Love, 42), Activity(14, Love, 43)])
+        2
+        >>> manager.unfollow_many_users(7, [13, 14], async_=False)
+        >>> manager.get_feeds(7)['normal'][:5]
+        []
+        """
+        target_ids = list(target_ids)
+        if not target_ids:
+            return
+        self._set_follows(user_id, target_ids, UNFOLLOWED)
+        if async_:
+            tasks.unfollow_many.delay(self, user_id, target_ids)
+        else:
+            tasks.unfollow_many(self, user_id, target_ids)
+
+    def follow_feed(self, feed: BaseFeed, source_feed: BaseFeed) -> list[Any]:
+        """Copy the newest ``follow_activity_limit`` activities of one feed into another.
+
+        :returns: the activities
+
+        >>> source, feed = manager.get_user_feed(13), manager.get_feeds(7)['normal']
+        >>> source.add(Activity(13, Love, 42))
+        1
+        >>> manager.follow_feed(feed, source)
+        [Activity(loved) 13 42]
+        """
+        activities = source_feed[: self.follow_activity_limit]
+        if activities:
+            with stored_already():
+                feed.add_many(activities)
+        return activities
+
+    def unfollow_feed(self, feed: BaseFeed, source_feed: BaseFeed) -> Any:
+        """Remove the activities of one feed from another.
+
+        :returns: what the feed's ``remove_many`` returns; ``None`` if there are none
+
+        >>> source, feed = manager.get_user_feed(13), manager.get_feeds(7)['normal']
+        >>> for each in (source, feed):
+        ...     count = each.add(Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8)))
+        >>> manager.unfollow_feed(feed, source), feed.count()
+        (1, 0)
+        """
+        activities = source_feed[:]
+        return feed.remove_many(activities) if activities else None
+
+    def apply_follow(self, user_id: Any, target_ids: Iterable[Any], follow_limit: int | None = None) -> None:
+        """Do what following does, now, in this process; the task ``follow_many`` calls it.
+
+        :param follow_limit: how many activities of each; default ``follow_activity_limit``
+
+        >>> manager.get_user_feed(13).add_many([Activity(13, Love, number) for number in (1, 2, 3)])
+        3
+        >>> manager.apply_follow(7, [13], follow_limit=2)
+        >>> manager.get_feeds(7)['normal'].count()
+        2
+        """
+        limit = self.follow_activity_limit if follow_limit is None else follow_limit
+        for some_ids in chunks(target_ids, max(following.COPIED_AT_A_TIME // max(limit, 1), 1)):
+            following.carry_out(self, intents_of(self), FOLLOWED, user_id, some_ids, limit)
+
+    def apply_unfollow(self, user_id: Any, source_ids: Iterable[Any]) -> None:
+        """Do what unfollowing does, now, in this process; the task ``unfollow_many`` calls it.
+
+        >>> manager.get_feeds(7)['normal'].add(Activity(13, Love, 42))
+        1
+        >>> manager.apply_unfollow(7, [13])
+        >>> manager.get_feeds(7)['normal'].count()
+        0
+        """
+        limit = self.follow_activity_limit
+        following.carry_out(self, intents_of(self), UNFOLLOWED, user_id, source_ids, limit)
+
+    def _set_follows(self, user_id: Any, target_ids: list[Any], intent: str) -> None:
+        """Set the intents of follows. Following sets only those that there are: without one, nothing contradicts it."""
+        if (intents := intents_of(self)) is not None:
+            intents.set(intents.of_follows(user_id, target_ids), intent, existing=intent == FOLLOWED)
