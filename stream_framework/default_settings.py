@@ -19,6 +19,19 @@ STREAM_CASSANDRA_CONSISTENCY_LEVEL: int | str = 1
 #: Further keywords of the driver's ``Cluster``: port, authentication, TLS, load balancing, execution profiles.
 CASSANDRA_DRIVER_KWARGS: dict[str, Any] = {}
 
+#: The SQL database of all feeds in one, as a SQLAlchemy URL: ``sqlite:///feeds.sqlite3``,
+#: ``postgresql+psycopg://user:password@host/name``. ``sqlite://`` is in memory. Environment: the same name.
+STREAM_SQL_URL: str = 'sqlite:///stream_framework.sqlite3'
+
+#: Further keywords of SQLAlchemy's ``create_engine``: the size of the pool, ``connect_args`` of the driver.
+STREAM_SQL_OPTIONS: dict[str, Any] = {}
+
+#: A SQLAlchemy engine of the application's, instead of ``STREAM_SQL_URL``.
+STREAM_SQL_ENGINE: Any = None
+
+#: The PostgreSQL schema of the tables; ``None`` for the first of the connection's ``search_path``.
+STREAM_SQL_SCHEMA: str | None = None
+
 #: Not used, here or in 1.4.0; kept because applications read them.
 STREAM_CASSANDRA_READ_RETRY_ATTEMPTS: int = 1
 STREAM_CASSANDRA_WRITE_RETRY_ATTEMPTS: int = 1

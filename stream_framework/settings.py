@@ -6,7 +6,7 @@ this order; the first that has it wins:
 1. what :func:`configure`, or an assignment to this module, has set; of the two, whichever came last
 2. Django's settings, where Django is configured (``DJANGO_SETTINGS_MODULE``, or ``django.conf.settings.configure()``)
 3. the environment: ``STREAM_REDIS_URL``, ``STREAM_CASSANDRA_HOSTS`` (separated by commas), ``STREAM_DEFAULT_KEYSPACE``,
-   ``STREAM_CASSANDRA_CONSISTENCY_LEVEL``
+   ``STREAM_CASSANDRA_CONSISTENCY_LEVEL``, ``STREAM_SQL_URL``
 4. the default
 
 A change takes effect with the next connection that is made.
@@ -166,6 +166,7 @@ _ENVIRONMENT: dict[str, tuple[str, Any]] = {
     'STREAM_CASSANDRA_HOSTS': ('STREAM_CASSANDRA_HOSTS', _listed),
     'STREAM_DEFAULT_KEYSPACE': ('STREAM_DEFAULT_KEYSPACE', str),
     'STREAM_CASSANDRA_CONSISTENCY_LEVEL': ('STREAM_CASSANDRA_CONSISTENCY_LEVEL', _number_or_name),
+    'STREAM_SQL_URL': ('STREAM_SQL_URL', str),
 }
 
 

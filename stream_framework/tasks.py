@@ -35,6 +35,7 @@ from kombu.exceptions import OperationalError
 
 from stream_framework import ledger, messages, paths
 from stream_framework.exceptions import MessageError, StorageConnectionError, UpdateConflictError
+from stream_framework.publishing_context import publish
 from stream_framework.storage.errors import may_succeed_later
 from stream_framework.utils import count_task
 
@@ -106,7 +107,7 @@ class StreamTask(Task):
             # For those who look at queues. Celery would write out all the ids, which takes longer than the rest.
             options.setdefault('argsrepr', '()')
             options.setdefault('kwargsrepr', messages.summary(self.parameters, args, kwargs))
-        return super().apply_async(args, kwargs, task_id, *rest, **options)
+        return publish(functools.partial(super().apply_async, args, kwargs, task_id, *rest, **options))
 
     def entry(
         self, args: Any, kwargs: Any, manager: Any, task_id: str | None = None, options: Mapping[str, Any] | None = None

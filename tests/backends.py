@@ -7,6 +7,7 @@ classes are at module level, since task messages name them by path.
 from __future__ import annotations
 
 import atexit
+import functools
 import importlib
 import itertools
 import os
@@ -256,38 +257,63 @@ class Cassandra(Backend):
 
 
 class Sqlite(Backend):
-    """The backend that the documentation shows how to write."""
-
     name = 'sqlite'
-    activity_storage_path = 'examples.sqlite_feeds:SqliteActivityStorage'
-    timeline_storage_path = 'examples.sqlite_feeds:SqliteTimelineStorage'
-    lists_storage_path = 'examples.sqlite_feeds:SqliteListsStorage'
-    feed_path = 'examples.sqlite_feeds:SqliteFeed'
-    aggregated_feed_path = 'examples.sqlite_feeds:SqliteAggregatedFeed'
-    notification_feed_path = 'examples.sqlite_feeds:SqliteNotificationFeed'
-
-    keeps_ledger = False
+    activity_storage_path = 'stream_framework.storage.sql.activity_storage:SqlActivityStorage'
+    timeline_storage_path = 'stream_framework.storage.sql.timeline_storage:SqlTimelineStorage'
+    lists_storage_path = 'stream_framework.storage.sql.lists_storage:SqlListsStorage'
+    feed_path = 'stream_framework.feeds.sql:SqlFeed'
+    aggregated_feed_path = 'stream_framework.feeds.aggregated_feed.sql:SqlAggregatedFeed'
+    notification_feed_path = 'stream_framework.feeds.notification_feed.sql:SqlNotificationFeed'
 
     def start(self) -> None:
-        if 'SQLITE_FEEDS' not in os.environ:
-            folder = tempfile.mkdtemp()
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            os.environ['SQLITE_FEEDS'] = os.path.join(folder, 'feeds.sqlite3')
+        available('stream_framework.feeds.sql', 'sqlalchemy')
+        from stream_framework import settings
+
+        settings.configure(**self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        """What to configure, in other processes too: plain values."""
+        return {'STREAM_SQL_URL': f'sqlite:///{sqlite_folder()}/feeds.sqlite3', 'STREAM_SQL_SCHEMA': None}
 
     def reset(self) -> None:
-        connected = importlib.import_module('examples.sqlite_feeds').connection()
-        for table in ('activities', 'entries', 'items', 'marks'):
-            connected.execute(f'DELETE FROM {table}')
+        load('stream_framework.storage.sql.timeline_storage:SqlTimelineStorage')().flush()
+        load('stream_framework.storage.sql.activity_storage:SqlActivityStorage')().flush()
+        load('stream_framework.storage.sql.lists_storage:SqlListsStorage')('*').flush_matching('*')
+
+
+class Postgres(Sqlite):
+    name = 'postgres'
+
+    def start(self) -> None:
+        available('stream_framework.feeds.sql', 'psycopg')
+        from stream_framework import settings
+
+        settings.configure(**self.settings())
+        connection = importlib.import_module('stream_framework.storage.sql.connection')
+        importlib.import_module('stream_framework.storage.sql.tables').create(connection.get_database())
+
+    def settings(self) -> dict[str, Any]:
+        return server('postgres')
 
 
 #: One line for each backend.
 BACKENDS: list[type[Backend]] = [
     Memory,
     Sqlite,
+    Postgres,
     Redis,
     RedisCluster,
     Cassandra,
 ]
+
+
+@functools.cache
+def sqlite_folder() -> str:
+    """A folder for this run's SQLite file."""
+    folder = tempfile.mkdtemp()
+    owner = os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return folder
 
 
 def load(path: str) -> Any:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from functools import partial
 from typing import Any, Protocol
 
 from kombu.exceptions import EncodeError
 
-from stream_framework import ledger, messages, paths, tasks
+from stream_framework import ledger, messages, paths, publishing_context, tasks
 from stream_framework.exceptions import MessageError
 from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.utils import chunks
@@ -250,7 +251,9 @@ def publish(manager: Publisher, task: Any, feed_class: Any, messages_of_chunks: 
             storage = ledger.storage_of(manager) if published and task.use_ledger else None
             if storage is not None:
                 return _publish_by_ledger(storage, manager, task, messages_of_chunks)
-            return [task.delay(**kwargs) for kwargs in messages_of_chunks]
+            if isinstance(task, tasks.StreamTask):
+                return [task.delay(**kwargs) for kwargs in messages_of_chunks]
+            return [publishing_context.publish(partial(task.delay, **kwargs)) for kwargs in messages_of_chunks]
     except EncodeError as error:
         raise MessageError(
             f'{task!r} can not be published ({error}): declare a fan-out task of your own with '

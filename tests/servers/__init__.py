@@ -31,6 +31,11 @@ def cassandra_cluster() -> dict[str, Any]:
     return _part('cassandra_nodes').cluster()
 
 
+def postgres() -> dict[str, Any]:
+    """One PostgreSQL server: as settings."""
+    return _part('postgres_nodes').one()
+
+
 def rabbitmq() -> str:
     """A RabbitMQ broker: what Celery takes as ``broker_url``."""
     return _part('rabbitmq_nodes').one()

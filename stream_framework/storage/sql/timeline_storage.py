@@ -1,0 +1,281 @@
+"""Timelines in a SQL database: a row for each entry, in the order of their ids."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from stream_framework import ids
+from stream_framework.activity import Activity
+from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.base import BaseTimelineStorage
+from stream_framework.storage.batch import BaseBatch, Write
+from stream_framework.storage.changes import Change, Pairs, Snapshot
+from stream_framework.storage.sql import client, entries, groups, intents
+from stream_framework.storage.sql.activity_storage import SqlActivityStorage
+from stream_framework.storage.sql.client import Work
+from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, encode
+from stream_framework.storage.sql.texts import pack, unpack
+from stream_framework.utils.shortcuts import shortcut, unchanged
+
+#: How many feeds are looked at, and deleted, at a time.
+FEEDS_AT_A_TIME = 1000
+# More than any timeline holds; both databases know it for a number.
+_NO_LIMIT = 2**62
+
+
+class SqlBatch(BaseBatch):
+    """Queued writes, in one transaction: the same to many timelines by one statement."""
+
+    def send_writes(self, writes: list[Write]) -> None:
+        """Send in order; timeline by timeline where an application has hooks of its own."""
+        if not all(write.storage.has_stock_hooks for write in writes):  # type: ignore[attr-defined]
+            super().send_writes(writes)
+            return
+        wanted = self._intents_to_read()
+
+        def work(work: Work) -> list[str | None] | None:
+            found = None
+            for write in writes:
+                found = write.storage.write(work, write, wanted)  # type: ignore[attr-defined]
+            if wanted and found is None and work.dialect.name == 'sqlite':
+                # Whoever sets one later publishes later: only one transaction writes at a time.
+                found = intents.get(work, wanted)
+            return found
+
+        # PostgreSQL needs no transaction around one statement.
+        single = len(writes) == 1 and _is_one_statement(writes[0]) and not wanted
+        found = client.run(work, _about(writes), single=single)
+        if wanted and found is not None:
+            self.intents = found
+
+    def _intents_to_read(self) -> Sequence[str]:
+        """The intents that are wanted, if nothing else is to be written before and they are in the same database."""
+        if self.wanted_intents is None or client.current_dialect() != 'sqlite':
+            # On PostgreSQL they are read when this is committed: a removal that was published before has seen it then.
+            return ()
+        storage, names = self.wanted_intents
+        return names if isinstance(storage, SqlActivityStorage) and storage.reads_intents_as_usual else ()
+
+
+class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
+    """Timelines in the tables ``stream_feeds`` and ``stream_entries``.
+
+    Trimming is not free here, so a write trims by the feed's ``trim_chance``: a chunk of a fan-out as a whole.
+
+    >>> from stream_framework.storage.sql.timeline_storage import SqlTimelineStorage
+    >>> SqlTimelineStorage().trims_on_write
+    True
+    """
+
+    trims_on_write = True
+    trims_for_free = False
+
+    #: Whether no subclass has its own way to write to a timeline.
+    has_stock_hooks = unchanged('add_to_storage', 'remove_from_storage', 'trim_storage')
+    _loads_as_usual = unchanged('get_ids', 'get_slice_from_storage', 'load_many')
+
+    def get_batch_interface(self) -> SqlBatch:
+        """A context manager: see :class:`~stream_framework.storage.batch.BaseBatch`."""
+        return SqlBatch(self)
+
+    def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
+        """Add in one transaction, trimming included; returns how many were new."""
+        write = Write(self, 'add', [key], activities, kwargs.get('trim_length'))
+        return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
+
+    def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
+        """Remove in one transaction, trimming included; returns how many were there."""
+        write = Write(self, 'remove', [key], activities, kwargs.get('trim_length'))
+        return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
+
+    def trim_storage(self, key: str, length: int) -> int:
+        """Keep the newest; returns how many went."""
+
+        def work(work: Work) -> int:
+            return len(entries.trim(work, [pack(key)], length))
+
+        return client.run(work, f'feed {key!r}', single=True)
+
+    def write(self, work: Work, write: Write, wanted: Sequence[str] = ()) -> list[str | None] | None:
+        """Write to one timeline or to many; returns intents that were read along."""
+        return self._write(work, write, wanted)[1]
+
+    def write_and_count(self, work: Work, write: Write) -> int:
+        """Write to a timeline; returns how many entries were new, or gone."""
+        return self._write(work, write)[0]
+
+    def _write(self, work: Work, write: Write, wanted: Sequence[str] = ()) -> tuple[int, list[str | None] | None]:
+        keys = list(map(pack, write.keys))
+        done, found = 0, None
+        if write.operation != 'trim' and self.holds_groups:
+            # What a change was planned for isn't there any more.
+            entries.touch(work, keys)
+        if write.operation == 'add' and write.data:
+            rows = entries.rows_of(self.order, write.data)
+            if any(data is not None for _, data in rows):
+                for key in keys:
+                    entries.replace(work, key, rows)
+            done, found = entries.add(work, keys, rows, wanted)
+        elif write.operation == 'remove' and write.data:
+            numbers = [self.order(item) for item in write.data]
+            done = entries.remove(work, keys, list(map(encode, numbers)))
+            for number in filter(self._is_bare_second, numbers):
+                for key in keys:
+                    values = {'key': key, 'low': encode(number), 'high': encode(number + ids.REST - 1)}
+                    done += work.count(work.dialect.remove_between, values)
+        if write.trim_length is not None:
+            entries.trim(work, keys, write.trim_length)
+        return done, found
+
+    def _is_bare_second(self, number: int) -> bool:
+        """Whether this is how 1.4.0 named a group: by a whole second, which means ours of that moment too."""
+        return self.holds_groups and number % ids.REST == 0 and (number // ids.REST) % 1000 == 0
+
+    def get_slice_from_storage(
+        self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
+    ) -> Pairs:
+        """One statement."""
+        statement, values = self._page(key, start, stop, filter_kwargs, ordering_args, ('newest_first', 'oldest_first'))
+        return [self.pair(number, data) for number, data in client.rows(statement, f'feed {key!r}', **values)]
+
+    def get_page(
+        self,
+        activity_storage: Any,
+        key: str,
+        start: int | None,
+        stop: int | None,
+        filter_kwargs: Any = None,
+        ordering_args: Any = None,
+    ) -> tuple[list[Activity], int]:
+        """One statement where the activities are in the same database, read by no hook of a subclass; else two."""
+        if not (
+            self._loads_as_usual
+            and isinstance(activity_storage, SqlActivityStorage)
+            and activity_storage.reads_as_usual
+            and activity_storage.metrics is self.metrics
+        ):
+            return super().get_page(activity_storage, key, start, stop, filter_kwargs, ordering_args)
+        names = ('newest_hydrated', 'oldest_hydrated')
+        statement, values = self._page(key, start, stop, filter_kwargs, ordering_args, names)
+        metrics = self.metrics
+        with metrics.feed_reads_timer(type(self)), metrics.feed_reads_timer(type(activity_storage)):
+            found = client.rows(statement, f'feed {key!r}', **values)
+        there = [(decode(number), unpack(data)) for number, data in found if data is not None]
+        metrics.on_feed_read(type(self), len(found))
+        if found:
+            metrics.on_feed_read(type(activity_storage), len(there))
+        return activity_storage.load_all(None, there), len(found)
+
+    def _page(
+        self, key: str, start: int | None, stop: int | None, filters: Any, orderings: Any, names: tuple[str, str]
+    ) -> tuple[str, dict[str, Any]]:
+        low, high = self.bounds(filters)
+        start = start or 0
+        return names[self.ascends(orderings)], {
+            'key': pack(key),
+            'low': BELOW_ALL if low is None else encode(low),
+            'high': ABOVE_ALL if high is None else encode(high),
+            'limit': _NO_LIMIT if stop is None else max(stop - start, 0),
+            'offset': start,
+        }
+
+    def pair(self, number: bytes, data: Any) -> tuple[Any, Any]:
+        """Return id and data of a row: groups are known by a str, activities by an int."""
+        decoded = decode(number)
+        if data is None:
+            data = decoded
+        return (ids.format_group_id(decoded) if self.holds_groups else decoded), unpack_data(data)
+
+    def get_index_of(self, key: str, activity_id: Any) -> int:
+        """One statement."""
+        number = self.order(activity_id)
+        high = number + ids.REST - 1 if self._is_bare_second(number) else number
+        found = client.rows('index_of', f'feed {key!r}', key=pack(key), low=encode(number), high=encode(high))
+        if not found:
+            raise ValueError(f'id {activity_id} is not in feed {key!r}')
+        return int(found[0][0])
+
+    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """One statement."""
+        return int(client.rows('count_entries', f'feed {key!r}', key=pack(key))[0][0])
+
+    def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
+        """Delete the feed's row and its entries in one transaction."""
+
+        def work(work: Work) -> None:
+            found = [number for (number,) in work.rows(work.dialect.delete_feed, {'key': pack(key)})]
+            if found:
+                work.count(work.dialect.delete_entries, {'ids': work.dialect.ids(found)})
+
+        client.run(work, f'feed {key!r}')
+
+    def flush(self) -> None:
+        """Delete all timelines, of all feed classes."""
+
+        def work(work: Work) -> None:
+            work.count(work.dialect.empty_entries, {})
+            work.count(work.dialect.empty_feeds, {})
+
+        client.run(work, 'feeds')
+
+    def flush_matching(self, pattern: str) -> None:
+        """Delete the timelines whose keys match, by looking through all of them: for tests, not for every day."""
+        after = ''
+        while True:
+            found = client.rows('feeds_after', 'feeds', low='', after=after, limit=FEEDS_AT_A_TIME)
+            chosen = [number for number, key in found if fnmatch.fnmatchcase(unpack(key), pattern)]
+
+            def work(work: Work, chosen: list[int] = chosen) -> None:
+                values = {'ids': work.dialect.ids(chosen)}
+                work.count(work.dialect.delete_feeds, values)
+                work.count(work.dialect.delete_entries, values)
+
+            if chosen:
+                client.run(work, 'feeds')
+            if len(found) < FEEDS_AT_A_TIME:
+                return
+            after = found[-1][1]
+
+    def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
+        """One statement; the token is the feed's version, and the length."""
+        return groups.read(self, keys, length)
+
+    def read_groups(
+        self, keys: Sequence[str], length: int, names: Collection[str], latest: bool = False
+    ) -> list[Snapshot]:
+        """One statement; the database picks the entries, where it can tell their groups."""
+        return groups.read_named(self, keys, length, names)
+
+    @shortcut(
+        'add', 'add_many', 'remove', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage', 'trim_storage'
+    )
+    def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """All feeds in one transaction, each only if its version is the one that was read, markers included."""
+        return groups.apply(self, changes)
+
+    def is_as_read(self, snapshot: Snapshot) -> bool:
+        """One statement: whether the version is the one that was read."""
+        length, version = snapshot.token
+        return bool(self.read_newest([snapshot.key], length)[0].token[1] == version)
+
+
+def unpack_data(data: Any) -> Any:
+    """Return what a serializer made."""
+    return data if type(data) is int else unpack(data)
+
+
+def _is_one_statement(write: Write) -> bool:
+    storage: Any = write.storage
+    one_part = len({len(encode(storage.order(item))) for item in write.data}) <= 1
+    small = len(write.data) * len(write.keys) <= entries.ROWS_AT_A_TIME
+    plain = write.operation == 'remove' or all(type(data) is int for data in write.data.values())
+    return not storage.holds_groups and write.trim_length is None and one_part and small and plain
+
+
+def _about(writes: Sequence[Write]) -> str:
+    keys: Mapping[str, None] = dict.fromkeys(key for write in writes[:3] for key in write.keys[:2])
+    first = next(iter(keys), None)
+    more = sum(len(write.keys) for write in writes) - 1
+    return f'feed {first!r}' + (f' and {more} more' if more > 0 else '')
