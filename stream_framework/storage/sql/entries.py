@@ -35,10 +35,13 @@ def rows_of(order: Any, data: Mapping[Any, Any]) -> Rows:
     return rows
 
 
-def add(work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str] = ()) -> tuple[int, list[str | None] | None]:
+def add(
+    work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str] = (), replacing: bool = False
+) -> tuple[int, list[str | None] | None]:
     """Add the same entries to many timelines, and make those that are new.
 
     :param keys: packed
+    :param replacing: whether what is there gets the new data, and counts as new
     :param wanted: the names of intents to read along, where the database can
     :returns: how many entries were new, and the intents, or ``None``
     """
@@ -47,31 +50,35 @@ def add(work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str] = ())
     for some_rows in iter_parts(rows, ROWS_AT_A_TIME):
         for some_keys in iter_parts(keys, max(1, ROWS_AT_A_TIME // len(some_rows))):
             if work.dialect.name == 'sqlite':
-                count, found = _add_on_sqlite(work, some_keys, some_rows, wanted)
+                count, found = _add_on_sqlite(work, some_keys, some_rows, wanted, replacing)
             else:
-                count = _add_on_postgres(work, some_keys, some_rows)
+                count = _add_on_postgres(work, some_keys, some_rows, replacing)
             new += count
     return new, found
 
 
 def _add_on_sqlite(
-    work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str]
+    work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str], replacing: bool
 ) -> tuple[int, list[str | None] | None]:
     values = {'keys': work.dialect.keys(keys)}
     found = None
     known = work.known.issuperset(keys)
     if not known:
-        found = _make(work, keys, wanted)
-    new = _insert(work, values, rows)
+        _, found = _make(work, keys, wanted)
+    new = _insert(work, values, rows, replacing)
     if known and new < len(keys) * len(rows):
         # Either it was there already, or some feeds are not there any more.
-        if work.count(work.dialect.make_feeds, {**values, 'version': work.dialect.fresh_version()}) > 0:
-            new += _insert(work, values, rows)
+        made, found = _make(work, keys, wanted)
+        if made:
+            new += _insert(work, values, rows, replacing)
     return new, found
 
 
-def _make(work: Work, keys: Sequence[str], wanted: Sequence[str]) -> list[str | None]:
-    """Make feeds, and read intents in the same statement: while this transaction writes, nobody sets any."""
+def _make(work: Work, keys: Sequence[str], wanted: Sequence[str]) -> tuple[bool, list[str | None]]:
+    """Make feeds, and read intents in the same statement: while this transaction writes, nobody sets any.
+
+    :returns: whether any feed is new, and the intents
+    """
     values = {
         'keys': work.dialect.keys(keys),
         'version': work.dialect.fresh_version(),
@@ -82,23 +89,25 @@ def _make(work: Work, keys: Sequence[str], wanted: Sequence[str]) -> list[str | 
     if len(work.known) > KNOWN:
         work.known.clear()
     work.known.update(keys)
-    found = {unpack(name): value for name, value in json.loads(rows[0][0]).items()} if rows else {}
-    return [found.get(name) for name in wanted]
+    found = {unpack(name): value for name, value in json.loads(rows[0][1]).items()} if rows else {}
+    return any(row[0] for row in rows), [found.get(name) for name in wanted]
 
 
-def _insert(work: Work, values: dict[str, Any], rows: Rows) -> int:
+def _insert(work: Work, values: dict[str, Any], rows: Rows, replacing: bool) -> int:
     if len(rows) == 1 and rows[0][1] is None:
         return work.count(work.dialect.add_entry, {**values, 'number': rows[0][0]})  # type: ignore[attr-defined]
     numbers, datas = [row[0] for row in rows], [row[1] for row in rows]
-    return sum(work.count(work.dialect.add_entries, {**values, **part}) for part in work.dialect.rows(numbers, datas))
+    statement = work.dialect.put_entries if replacing else work.dialect.add_entries
+    return sum(work.count(statement, {**values, **part}) for part in work.dialect.rows(numbers, datas))
 
 
-def _add_on_postgres(work: Work, keys: Sequence[str], rows: Rows) -> int:
+def _add_on_postgres(work: Work, keys: Sequence[str], rows: Rows, replacing: bool) -> int:
+    statement = work.dialect.put_entries if replacing else work.dialect.add_entries
     values = {'keys': work.dialect.keys(keys), 'version': work.dialect.fresh_version()}
     new = 0
     for part in work.dialect.rows([row[0] for row in rows], [row[1] for row in rows]):
         for _ in range(ATTEMPTS):
-            [(feeds, count)] = work.rows(work.dialect.add_entries, {**values, **part})
+            [(feeds, count)] = work.rows(statement, {**values, **part})
             new += count
             if feeds >= len(keys):
                 break

@@ -17,7 +17,7 @@ from stream_framework.storage.sql.activity_storage import SqlActivityStorage
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, encode
 from stream_framework.storage.sql.texts import pack, unpack
-from stream_framework.utils.shortcuts import shortcut, unchanged
+from stream_framework.utils.shortcuts import keeps_shortcuts, shortcut, unchanged
 
 #: How many feeds are looked at, and deleted, at a time.
 FEEDS_AT_A_TIME = 1000
@@ -80,16 +80,19 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """A context manager: see :class:`~stream_framework.storage.batch.BaseBatch`."""
         return SqlBatch(self)
 
+    @keeps_shortcuts
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """Add in one transaction, trimming included; returns how many were new."""
         write = Write(self, 'add', [key], activities, kwargs.get('trim_length'))
         return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
 
+    @keeps_shortcuts
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """Remove in one transaction, trimming included; returns how many were there."""
         write = Write(self, 'remove', [key], activities, kwargs.get('trim_length'))
         return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
 
+    @keeps_shortcuts
     def trim_storage(self, key: str, length: int) -> int:
         """Keep the newest; returns how many went."""
 
@@ -114,10 +117,12 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
             entries.touch(work, keys)
         if write.operation == 'add' and write.data:
             rows = entries.rows_of(self.order, write.data)
-            if any(data is not None for _, data in rows):
-                for key in keys:
-                    entries.replace(work, key, rows)
-            done, found = entries.add(work, keys, rows, wanted)
+            replacing = any(data is not None for _, data in rows)
+            if replacing and len(keys) == 1:
+                # So that what is new can be counted.
+                entries.replace(work, keys[0], rows)
+                replacing = False
+            done, found = entries.add(work, keys, rows, wanted, replacing)
         elif write.operation == 'remove' and write.data:
             numbers = [self.order(item) for item in write.data]
             done = entries.remove(work, keys, list(map(encode, numbers)))
@@ -133,6 +138,7 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """Whether this is how 1.4.0 named a group: by a whole second, which means ours of that moment too."""
         return self.holds_groups and number % ids.REST == 0 and (number // ids.REST) % 1000 == 0
 
+    @keeps_shortcuts
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> Pairs:
@@ -205,6 +211,7 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """Delete the feed's row and its entries in one transaction."""
 
         def work(work: Work) -> None:
+            work.known.discard(pack(key))
             found = [number for (number,) in work.rows(work.dialect.delete_feed, {'key': pack(key)})]
             if found:
                 work.count(work.dialect.delete_entries, {'ids': work.dialect.ids(found)})
@@ -215,6 +222,7 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """Delete all timelines, of all feed classes."""
 
         def work(work: Work) -> None:
+            work.known.clear()
             work.count(work.dialect.empty_entries, {})
             work.count(work.dialect.empty_feeds, {})
 
@@ -228,6 +236,7 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
             chosen = [number for number, key in found if fnmatch.fnmatchcase(unpack(key), pattern)]
 
             def work(work: Work, chosen: list[int] = chosen) -> None:
+                work.known.clear()
                 values = {'ids': work.dialect.ids(chosen)}
                 work.count(work.dialect.delete_feeds, values)
                 work.count(work.dialect.delete_entries, values)

@@ -39,8 +39,9 @@ class Dialect:
     delete_feed = 'DELETE FROM {feeds} WHERE key = :key RETURNING id'
     delete_feeds = 'DELETE FROM {feeds} WHERE id IN ({ids})'
 
-    # Entries.
+    # Entries: what is there stays, or is replaced.
     add_entries: str
+    put_entries: str
     remove_entries = """
         DELETE FROM {entries} WHERE (feed, number) IN (
             SELECT f.id, d.number FROM {keys} {join} {feeds} f ON f.key = k.key CROSS JOIN {rows})"""

@@ -31,6 +31,7 @@ class Sqlite(Dialect):
         INSERT INTO {entries} (feed, number, data)
         SELECT f.id, d.number, d.data FROM {keys} CROSS JOIN {feeds} f ON f.key = k.key CROSS JOIN {rows} WHERE true
         ON CONFLICT (feed, number) DO NOTHING"""
+    put_entries = add_entries.replace('DO NOTHING', 'DO UPDATE SET data = excluded.data')
     #: The same for one id, which most fan-outs are about.
     add_entry = """
         INSERT INTO {entries} (feed, number)
@@ -39,10 +40,10 @@ class Sqlite(Dialect):
     replace_entries = """
         UPDATE {entries} SET data = d.data FROM {rows}
         WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND {entries}.number = d.number"""
-    #: Makes feeds, and reads intents on the way: gives the ids, and an object of the intents.
+    #: Makes feeds, and reads intents on the way: gives whether each is new, and the intents as JSON.
     make_and_read = """
         INSERT INTO {feeds} AS f (key, version) SELECT k.key, :version FROM {keys} WHERE true
-        ON CONFLICT (key) DO UPDATE SET version = f.version RETURNING (
+        ON CONFLICT (key) DO UPDATE SET version = f.version RETURNING version = :version, (
             SELECT json_group_object(i.name, i.value) FROM json_each(:names) n CROSS JOIN {intents} i
             ON i.name = n.value WHERE i.expires > :now)"""
     newest_of_many = """
