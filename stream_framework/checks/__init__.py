@@ -5,6 +5,7 @@
 - :func:`stream_framework.checks.settings.check_settings`: talks to no server
 - :func:`stream_framework.checks.redis.check_redis`: one server of ``STREAM_REDIS_CONFIG``
 - :func:`stream_framework.checks.cassandra.check_cassandra`: the nodes, the keyspace, the tables
+- :func:`stream_framework.checks.sql.check_sql`: the database of ``STREAM_SQL_URL``
 
 None of them writes anything.
 """

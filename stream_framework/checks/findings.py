@@ -33,7 +33,12 @@ class Finding(NamedTuple):
 
 def secrets() -> list[str]:
     """Return the passwords in the settings of servers, which nothing that is printed may show."""
-    places = [settings.STREAM_REDIS_CONFIG, settings.CASSANDRA_DRIVER_KWARGS]
+    places = [
+        settings.STREAM_REDIS_CONFIG,
+        settings.CASSANDRA_DRIVER_KWARGS,
+        settings.STREAM_SQL_URL,
+        settings.STREAM_SQL_OPTIONS,
+    ]
     found = {secret for place in places for secret in _secrets_in(place)}
     # The longest first: one may be part of another. What is shorter than this is a part of any text.
     return sorted((secret for secret in found if len(secret) > 2), key=len, reverse=True)

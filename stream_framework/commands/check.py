@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stream_framework import settings
-from stream_framework.checks import cassandra, redis
+from stream_framework.checks import cassandra, redis, sql
 from stream_framework.checks.findings import Finding
 from stream_framework.checks.settings import check_settings
 from stream_framework.commands import application
@@ -20,6 +20,7 @@ from stream_framework.utils.feed_classes import backend_of, find_feed_classes, f
 BACKENDS = {
     'redis': ('STREAM_REDIS_CONFIG',),
     'cassandra': ('STREAM_CASSANDRA_HOSTS', 'CASSANDRA_DRIVER_KWARGS', 'STREAM_DEFAULT_KEYSPACE'),
+    'sql': ('STREAM_SQL_URL', 'STREAM_SQL_ENGINE', 'STREAM_SQL_OPTIONS', 'STREAM_SQL_SCHEMA'),
 }
 
 
@@ -27,9 +28,10 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         'check',
-        help='check the settings, and whether Redis and Cassandra answer and are ready for feeds',
+        help='check the settings, and whether Redis, Cassandra and SQL databases answer and are ready for feeds',
         description='Check the settings: names that nothing reads, values that can not work. Then connect to each '
-        'configured Redis server and to Cassandra: version, role, memory policy, keyspace, tables, consistency. '
+        'configured Redis server, to Cassandra and to the SQL database: version, role, memory policy, keyspace, '
+        'tables, consistency, pool. '
         'Nothing is written anywhere, and no password is printed. The exit code is 0, or 1 if there is an error; '
         'warnings alone give 0.',
     )
@@ -96,6 +98,8 @@ def _sections(options: argparse.Namespace, feed_classes: list[Any]) -> Iterator[
             'Cassandra',
             cassandra.check_cassandra(on_cassandra, options.modules, find_follow_storages(options.modules)),
         )
+    if 'sql' in chosen:
+        yield 'SQL', sql.check_sql()
 
 
 def _settings() -> Iterator[Finding]:
@@ -119,6 +123,7 @@ def _backends(asked: list[str] | None, feed_classes: list[Any], follow_storages:
         'redis': 'redis' in of_follows or any(hasattr(feed_class, 'redis_server') for feed_class in feed_classes),
         'cassandra': 'cassandra' in of_follows
         or any(hasattr(feed_class, 'timeline_cf_name') for feed_class in feed_classes),
+        'sql': 'sql' in of_follows or any(map(sql.uses_sql, feed_classes)),
     }
     chosen = [
         backend
@@ -140,9 +145,11 @@ def _print(finding: Finding, title: str) -> None:
 def _close() -> None:
     from stream_framework.storage.cassandra import connection as of_cassandra
     from stream_framework.storage.redis import connection as of_redis
+    from stream_framework.storage.sql import connection as of_sql
 
     of_redis.reset()
     of_cassandra.reset()
+    of_sql.reset()
 
 
 def _counted(number: int, what: str) -> str:

@@ -30,6 +30,7 @@ OTHERWISE = Advice((), (), "see the server's own words")
 CLIENTS = {
     'redis': 'stream_framework.storage.redis.errors',
     'cassandra': 'stream_framework.storage.cassandra.errors',
+    'sqlalchemy': 'stream_framework.storage.sql.errors',
 }
 
 # An error travels between processes by what its class is made of.

@@ -151,6 +151,14 @@ def is_passing(error: BaseException) -> bool:
     return any(parent.__name__ in _PASSING for parent in type(error).__mro__)
 
 
+def may_succeed_later(error: BaseException) -> bool:
+    """Return whether it is a driver's error of a database that can't be reached, or of other writers."""
+    if not isinstance(error, failures()):
+        return False
+    original = driver_error(error)
+    return is_passing(error) or _advice(original, str(original)).unreachable
+
+
 def is_missing_table(error: BaseException) -> bool:
     """Whether SQLite says that a table of ours is missing."""
     return 'no such table: ' in str(driver_error(error)) and 'stream_' in str(driver_error(error))

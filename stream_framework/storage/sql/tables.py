@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from stream_framework.exceptions import StorageError
-from stream_framework.storage.sql import schema
+from stream_framework.storage.sql import errors, schema
 from stream_framework.storage.sql.config import sqlalchemy as sa
 from stream_framework.storage.sql.connection import Database
 
@@ -51,6 +53,35 @@ def check_version(address: str, found: int | None) -> None:
         raise StorageError(
             f'database {address}: its tables are of version {found}, this library needs {schema.VERSION}: {remedy}'
         )
+
+
+def sync(database: Database) -> list[str]:
+    """Make what is missing; errors are ours.
+
+    :returns: the names of the tables that were made
+    :raises StorageError: for what the database refuses, and for tables of a newer version
+    """
+    with _translated(database):
+        made = create(database)
+        with database.engine.connect() as connection:
+            found = connection.exec_driver_sql(database.dialect.schema_version).scalar()
+    check_version(database.address, found)
+    return made
+
+
+def find_missing(database: Database) -> list[str]:
+    """Return the names of the tables that are missing."""
+    with _translated(database), database.engine.connect() as connection:
+        names = set(sa.inspect(connection).get_table_names(schema=database.dialect.schema))
+    return [table.name for table in schema.metadata(database.dialect.schema).sorted_tables if table.name not in names]
+
+
+@contextlib.contextmanager
+def _translated(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except errors.failures() as error:
+        raise errors.translate(error, database.address, database.secrets) from error
 
 
 def create(database: Database) -> list[str]:

@@ -17,7 +17,7 @@ from stream_framework.storage.sql.activity_storage import SqlActivityStorage
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, encode
 from stream_framework.storage.sql.texts import pack, unpack
-from stream_framework.utils.shortcuts import keeps_shortcuts, shortcut, unchanged
+from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: How many feeds are looked at, and deleted, at a time.
 FEEDS_AT_A_TIME = 1000
@@ -80,19 +80,16 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """A context manager: see :class:`~stream_framework.storage.batch.BaseBatch`."""
         return SqlBatch(self)
 
-    @keeps_shortcuts
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """Add in one transaction, trimming included; returns how many were new."""
         write = Write(self, 'add', [key], activities, kwargs.get('trim_length'))
         return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
 
-    @keeps_shortcuts
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         """Remove in one transaction, trimming included; returns how many were there."""
         write = Write(self, 'remove', [key], activities, kwargs.get('trim_length'))
         return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
 
-    @keeps_shortcuts
     def trim_storage(self, key: str, length: int) -> int:
         """Keep the newest; returns how many went."""
 
@@ -138,7 +135,6 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         """Whether this is how 1.4.0 named a group: by a whole second, which means ours of that moment too."""
         return self.holds_groups and number % ids.REST == 0 and (number // ids.REST) % 1000 == 0
 
-    @keeps_shortcuts
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> Pairs:
