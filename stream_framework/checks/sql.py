@@ -81,7 +81,9 @@ def _sqlite(connected: Any, database: Any, took: float) -> Iterator[_Line]:
     version = connected.exec_driver_sql('SELECT sqlite_version()').scalar()
     yield 'ok', f'{database.address} opens, in {took:.1f} ms: SQLite {version}', ''
     mode = connected.exec_driver_sql('PRAGMA journal_mode').scalar()
-    size = connected.exec_driver_sql('PRAGMA page_count').scalar() * connected.exec_driver_sql('PRAGMA page_size').scalar()
+    size = (
+        connected.exec_driver_sql('PRAGMA page_count').scalar() * connected.exec_driver_sql('PRAGMA page_size').scalar()
+    )
     if mode == 'wal':
         yield 'ok', f'journal_mode WAL: readers and a writer do not wait for each other; {_mebibytes(size)}', ''
     elif mode == 'memory':

@@ -28,7 +28,6 @@ PASSWORD = 'se/cr@t'
 
 _OPTIONS = {
     'fsync': 'off',
-    'synchronous_commit': 'off',
     'full_page_writes': 'off',
     'listen_addresses': '127.0.0.1',
     'unix_socket_directories': '',

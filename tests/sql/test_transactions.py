@@ -215,9 +215,7 @@ def test_the_ledger_is_in_the_transaction(mine: Any, published: Published) -> No
     assert ledger.republish(manager, older_than=-60, dry_run=True).open == 1
 
 
-def test_publishing_that_fails_is_raised_when_all_is_committed(
-    mine: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_publishing_that_fails_is_raised_when_all_is_committed(mine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise ConnectionError('no broker')
 

@@ -7,6 +7,7 @@ that another transaction was in the way, or when a connection turns out to be br
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import random
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from stream_framework.exceptions import SerializationException, StorageError
 from stream_framework.storage.sql import errors, tables
-from stream_framework.storage.sql.connection import Database, get_database
+from stream_framework.storage.sql.connection import Database, gate, get_database
 from stream_framework.storage.sql.dialects import Dialect
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ SHORTEST_WAIT = 0.005
 LONGEST_WAIT = 1.0
 #: For how long work is tried again at most, in seconds: SQLite itself has waited for as long before it says so.
 PATIENCE = 30.0
+
+_NO_GATE = contextlib.nullcontext()
 
 Result = TypeVar('Result')
 
@@ -146,9 +149,10 @@ def run(function: Callable[[Work], Result], about: str | None = None, single: bo
     for attempt in range(ATTEMPTS):
         database = get_database()
         try:
-            if not database.is_ready:
-                tables.prepare(database)
-            return _run_once(database, function, single)
+            with gate if database.dialect.name == 'sqlite' else _NO_GATE:
+                if not database.is_ready:
+                    tables.prepare(database)
+                return _run_once(database, function, single)
         except errors.failures() as error:
             broken = _is_disconnect(database, error)
             if broken and not reconnected:

@@ -14,7 +14,7 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError
-from stream_framework.storage.sql import config, schema
+from stream_framework.storage.sql import config
 from stream_framework.storage.sql.config import sqlalchemy as sa
 from stream_framework.storage.sql.dialects import Dialect, dialect_of
 
@@ -173,22 +173,75 @@ def _begin_immediate(connection: Any) -> None:
         connection.exec_driver_sql('BEGIN IMMEDIATE')
 
 
-def _forget_after_fork() -> None:
-    """In a new process: the parent's connections are left alone, and so is its lock, which may have been held."""
+class ForkGate:
+    """Lets statements on SQLite through, and no fork while any is running.
+
+    SQLite keeps in the process's memory which locks it has on a file. A fork would inherit that, but not the locks: it
+    could wait for ever, or damage the file. So before a fork all statements end, and connections are closed.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._inside = 0
+        self._closed = False
+
+    def __enter__(self) -> None:
+        with self._condition:
+            while self._closed:
+                self._condition.wait()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._condition:
+            self._inside -= 1
+            if self._closed and not self._inside:
+                self._condition.notify_all()
+
+    def close(self) -> None:
+        """Wait until nobody is inside, and keep all others out; by the thread that is about to fork."""
+        self._condition.acquire()
+        self._closed = True
+        while self._inside:
+            self._condition.wait()
+
+    def open(self) -> None:
+        """Let others in again."""
+        self._closed = False
+        self._condition.notify_all()
+        self._condition.release()
+
+
+#: Held by every statement on SQLite.
+gate = ForkGate()
+
+
+def _before_fork() -> None:
+    gate.close()
+    # In this process they are opened again when they are needed.
+    if _open is not None and _open.dialect.name == 'sqlite' and _open.keeper is None:
+        _open.engine.dispose()
+
+
+def _after_fork_in_parent() -> None:
+    gate.open()
+
+
+def _after_fork_in_child() -> None:
+    """Leave the parent's connections alone, and its locks, which may have been held."""
     global _lock, _open
+    gate.__init__()  # type: ignore[misc]
     _lock = threading.Lock()
     if _open is not None:
         # An engine of the application's gets a new pool: its connections are the parent's as well.
         _open.engine.dispose(close=False)
-        if _open.keeper is not None:
-            _left_to_parent.append(_open)
+        # Closing what a parent process had opened is no business of ours.
+        _left_to_parent.append(_open)
     _open = None
 
 
-# Closing a connection that a parent process had opened is no business of ours.
 _left_to_parent: list[Database] = []
 
 if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
-__all__ = ['Database', 'get_database', 'get_engine', 'reset', 'schema']
+__all__ = ['Database', 'gate', 'get_database', 'get_engine', 'reset']

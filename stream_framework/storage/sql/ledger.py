@@ -57,7 +57,7 @@ def read(minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
     minute, entry_id = bounds['first'], ''
     while True:
         found = client.rows('read_ledger', 'the ledger', minute=minute, id=entry_id, now=time.time(), **bounds)
-        for minute, entry_id, text in found:  # noqa: B007 - the last one is where the next page begins
+        for minute, entry_id, text in found:
             if minute in wanted:
                 yield minute, unpack(entry_id), unpack(text)
         if len(found) < ENTRIES_AT_A_TIME:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping, Sequence
 
-from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.base_lists_storage import BaseListsStorage
+from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.sql import client
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.texts import pack, unpack

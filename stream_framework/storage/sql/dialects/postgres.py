@@ -36,9 +36,7 @@ class Postgres(Dialect):
             INSERT INTO {entries} (feed, number, data) SELECT f.id, d.number, d.data FROM f CROSS JOIN {rows}
             ORDER BY f.id, d.number ON CONFLICT (feed, number) DO NOTHING RETURNING 1)
         SELECT (SELECT count(*) FROM f), (SELECT count(*) FROM put)"""
-    put_entries = add_entries.replace(
-        'DO NOTHING RETURNING 1)', 'DO UPDATE SET data = excluded.data RETURNING 1)'
-    )
+    put_entries = add_entries.replace('DO NOTHING RETURNING 1)', 'DO UPDATE SET data = excluded.data RETURNING 1)')
     replace_entries = """
         UPDATE {entries} e SET data = d.data FROM {rows}
         WHERE e.feed = (SELECT id FROM {feeds} WHERE key = :key) AND e.number = d.number"""
