@@ -175,6 +175,7 @@ class Memory(Backend):
         memory = importlib.import_module('stream_framework.storage.memory')
         memory.timeline_store.clear()
         memory.lists_store.clear()
+        memory.seen_store.clear()
         memory.InMemoryActivityStorage().flush()
 
 

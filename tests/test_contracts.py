@@ -13,6 +13,7 @@ from tests.contracts.manager import ManagerContract
 from tests.contracts.merging import MergingContract
 from tests.contracts.no_actor import NoActorContract
 from tests.contracts.notification_feed import NotificationFeedContract
+from tests.contracts.seen import SeenContract
 from tests.contracts.timeline_storage import TimelineStorageContract
 from tests.contracts.updating import UpdatingContract
 
@@ -66,4 +67,8 @@ class TestEachHisOwn(EachHisOwnContract):
 
 
 class TestMerging(MergingContract):
+    pass
+
+
+class TestSeen(SeenContract):
     pass

@@ -125,7 +125,7 @@ def _replicas(strategy: Any) -> dict[str, int] | None:
 
 
 def _tables(feed_classes: list[Any], modules: str, follow_storages: list[Any]) -> Iterator[_Line]:
-    from stream_framework.storage.cassandra import intents, ledger, schema
+    from stream_framework.storage.cassandra import intents, ledger, schema, seen
 
     classes = [feed_class for feed_class in feed_classes if schema.is_on_cassandra(feed_class)]
     lines: list[str] = []
@@ -141,6 +141,8 @@ def _tables(feed_classes: list[Any], modules: str, follow_storages: list[Any]) -
             yield 'warning', f'table {name} is missing; the first removal or unfollow tries to create it', remedy
         elif name.endswith(f'{ledger.TABLE}"'):
             yield 'warning', f'table {name} is missing; a manager with keep_ledger tries to create it', remedy
+        elif name.endswith(f'{seen.TABLE}"'):
+            yield 'warning', f'table {name} is missing; the first mark_seen() tries to create it', remedy
         else:
             yield 'error', f'table {name} is missing', remedy
     for line in lines:

@@ -21,6 +21,7 @@ from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, inte
 from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
 from stream_framework.feeds.base import BaseFeed, still_stored, stored_already
 from stream_framework.feeds.redis import RedisFeed
+from stream_framework.feeds.seen import count_new
 from stream_framework.utils import MetricsOfSettings, chunks
 
 
@@ -193,6 +194,16 @@ class Manager(Follows):
         {'normal': <PinFeed: pins:7>}
         """
         return {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
+
+    def count_new(self, user_id: Any) -> dict[str, int]:
+        """Count what is new in all feeds of a user: name, as of :meth:`get_feeds`, -> ``feed.count_new()``.
+
+        One round trip for all feeds on one server. On Cassandra a second one for feeds with more than 100 new entries.
+        """
+        feeds = self.get_feeds(user_id)
+        together = [feed for feed in feeds.values() if feed.counts_new_as_usual]
+        counts = {id(feed): count for feed, count in zip(together, count_new(together), strict=True)}
+        return {name: counts[id(feed)] if id(feed) in counts else feed.count_new() for name, feed in feeds.items()}
 
     def get_fanout_task(self, priority: Any = None, feed_class: Any = None) -> Any:
         """Return the task that fans out with this priority; falsy for none, then nothing is fanned out.

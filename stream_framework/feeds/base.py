@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn
 
 from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
 from stream_framework.exceptions import ConfigurationError
+from stream_framework.feeds import seen
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base import (
@@ -314,8 +315,43 @@ class BaseFeed:
     def __len__(self) -> int:
         return self.count()
 
+    def mark_seen(self, until: Any = None) -> None:
+        """Remember how far the reader has seen the feed, for :meth:`count_new`. The mark never moves back.
+
+        Where nothing is in the feed, and nothing is given, nothing is marked.
+
+        :param until: the last that was seen: an activity, a group, or the id of one, whether or not it is still there;
+            by default the newest that there is. On a feed of groups an activity stands for its time
+        :raises ValueError: for what is none of these
+        :raises ConfigurationError: for a storage that keeps no marks
+
+        >>> from stream_framework.feeds.memory import Feed
+        >>> from stream_framework.verbs import Love
+        >>> feed = Feed('a doctest')
+        >>> added = feed.add_many([Activity(1, Love, 100), Activity(1, Love, 101)])
+        >>> feed.count_new()
+        2
+        >>> feed.mark_seen(until=feed[1:2][0])
+        >>> feed.count_new()
+        1
+        >>> feed.delete()
+        """
+        seen.mark_seen(self, until)
+
+    def count_new(self) -> int:
+        """How many entries are newer than the mark of :meth:`mark_seen`, filters aside; all, where there is no mark.
+
+        One round trip. It is counted, not kept: nothing is written for it when activities come or go.
+
+        :raises ConfigurationError: for a storage that keeps no marks
+        """
+        return seen.count_new([self])[0]
+
+    #: Whether what is new is counted by the library's own :meth:`count_new`.
+    counts_new_as_usual = unchanged('count_new')
+
     def delete(self) -> Any:
-        """Delete the feed; activities stay in the activity storage. One round trip."""
+        """Delete the feed, and how far it was seen; activities stay in the activity storage. One round trip."""
         return self.timeline_storage.delete(self.key)
 
     def index_of(self, activity_or_id: Any) -> int:

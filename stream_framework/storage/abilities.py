@@ -104,4 +104,38 @@ class GuardsGroups:
         raise NotDefinedError(f'{type(self).__name__} must define is_as_read(snapshot)')
 
 
-__all__ = ['GuardsGroups', 'KeepsIntents', 'KeepsLedger']
+class KeepsSeen:
+    """A timeline storage that keeps, for each timeline, how far its reader has seen it.
+
+    That is one number, the *seen mark*, by which :meth:`~.base.BaseTimelineStorage.order` sorts entries. Writes to a
+    timeline leave it alone; what is new is counted when somebody asks. Deleting the timeline forgets it.
+    """
+
+    def set_seen(self, key: str, number: int) -> None:
+        """Move the seen mark of a timeline forward; one that is there already, and higher, stays."""
+        raise NotDefinedError(f'{type(self).__name__} must define set_seen(key, number)')
+
+    def get_seen(self, keys: Sequence[str]) -> list[int | None]:
+        """Return the seen marks of timelines, in order; ``None`` where there is none. One round trip."""
+        raise NotDefinedError(f'{type(self).__name__} must define get_seen(keys)')
+
+    def counts_along(self, other: KeepsSeen) -> bool:
+        """Whether another storage's timelines can be counted in one round trip with those of this one."""
+        return other is self
+
+    def count_new(self, timelines: Sequence[tuple[Any, str]]) -> list[int]:
+        """Count the entries of timelines above their seen marks; all of them where there is no mark.
+
+        Here, for backends that can't do better, by reading what is new.
+
+        :param timelines: a storage that :meth:`counts_along` with this one, and a key; for each
+        """
+        counts = []
+        for storage, key in timelines:
+            [seen] = storage.get_seen([key])
+            above = {} if seen is None else {'activity_id__gt': seen}
+            counts.append(len(storage.get_slice_from_storage(key, 0, None, filter_kwargs=above)))
+        return counts
+
+
+__all__ = ['GuardsGroups', 'KeepsIntents', 'KeepsLedger', 'KeepsSeen']

@@ -17,7 +17,7 @@ from typing import Any
 from stream_framework import ids
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseSerializer
-from stream_framework.storage.abilities import GuardsGroups, KeepsIntents, KeepsLedger
+from stream_framework.storage.abilities import GuardsGroups, KeepsIntents, KeepsLedger, KeepsSeen
 from stream_framework.storage.base import BaseActivityStorage, BaseTimelineStorage
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.changes import Change, Pairs, Snapshot, unmark_trimmed
@@ -81,6 +81,8 @@ class Timeline:
 timeline_store: dict[str, Timeline] = {}
 #: Id -> serialized activity.
 activity_store: dict[int, Any] = {}
+#: Key -> how far the timeline was seen: the number that its last seen entry sorts by.
+seen_store: dict[str, int] = {}
 #: Key -> items, oldest first.
 lists_store: dict[str, list[str]] = {}
 #: Name -> (value, when it expires).
@@ -210,7 +212,7 @@ class InMemoryActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
             ledger_store.clear()
 
 
-class InMemoryTimelineStorage(GuardsGroups, BaseTimelineStorage):
+class InMemoryTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
     """Timelines in sorted lists.
 
     >>> from stream_framework.activity import Activity
@@ -275,20 +277,41 @@ class InMemoryTimelineStorage(GuardsGroups, BaseTimelineStorage):
             return 0 if timeline is None else timeline.trim(length)
 
     def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
-        """Forget the timeline."""
+        """Forget the timeline, and how far it was seen."""
         with _lock:
             timeline_store.pop(key, None)
+            seen_store.pop(key, None)
 
     def flush(self) -> None:
         """Forget all timelines, of all feed classes."""
         with _lock:
             timeline_store.clear()
+            seen_store.clear()
 
     def flush_matching(self, pattern: str) -> None:
         """Forget the timelines whose keys match."""
         with _lock:
-            for key in fnmatch.filter(timeline_store, pattern):
-                del timeline_store[key]
+            for store in (timeline_store, seen_store):
+                for key in fnmatch.filter(store, pattern):
+                    del store[key]
+
+    def set_seen(self, key: str, number: int) -> None:
+        """In one step."""
+        with _lock:
+            seen_store[key] = max(number, seen_store.get(key, number))
+
+    def get_seen(self, keys: Sequence[str]) -> list[int | None]:
+        """Look them up."""
+        return [seen_store.get(key) for key in keys]
+
+    def counts_along(self, other: KeepsSeen) -> bool:
+        """All that is in memory."""
+        return isinstance(other, InMemoryTimelineStorage)
+
+    def count_new(self, timelines: Sequence[tuple[Any, str]]) -> list[int]:
+        """As of one moment for all, by binary search."""
+        with _lock:
+            return [_count_above(timeline_store.get(key), seen_store.get(key)) for _, key in timelines]
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """As of one moment for all; the token is the length, and the timeline's version."""
@@ -369,6 +392,12 @@ def _is_same(one: Any, other: Any) -> bool:
         return one is other
     # Groups and activities compare their ids only, so what is kept as an object is the same if it is that object.
     return one[0] == other[0] and (one[1] is other[1] or (isinstance(one[1], (str, bytes)) and one[1] == other[1]))
+
+
+def _count_above(timeline: Timeline | None, number: int | None) -> int:
+    if timeline is None:
+        return 0
+    return len(timeline.order) - (0 if number is None else bisect_right(timeline.order, number))
 
 
 def _version(timeline: Timeline | None) -> int:

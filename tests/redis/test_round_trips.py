@@ -185,3 +185,36 @@ def test_few_commands_are_in_flight_however_many_feeds(redis_backend: Any, warm:
         for key in remove[start : start + 1000]:
             pipeline.delete(key)
         pipeline.execute()
+
+
+def test_what_is_new_in_all_feeds_of_a_user(redis_backend: Any, warm: Wire) -> None:
+    made = manager(
+        redis_backend,
+        flat=redis_backend.flat(),
+        more=redis_backend.flat(),
+        aggregated=redis_backend.aggregated(),
+        notification=redis_backend.notification(),
+    )
+    for feed in made.get_feeds(7).values():
+        feed.add_many(acts(3))
+        feed.mark_seen(until=act(0))
+    made.count_new(7)
+    warm.reset()
+    made.count_new(7)
+    assert warm.trips == 1
+    feed = made.get_feeds(7)['flat']
+    warm.reset()
+    assert feed.count_new() == 2
+    assert warm.trips == 1
+    warm.reset()
+    feed.delete()
+    assert warm.trips == 1
+
+
+def test_fan_outs_write_nothing_for_what_is_new(redis_backend: Any, warm: Wire) -> None:
+    feed_class = redis_backend.flat()
+    fan_out(redis_backend, feed_class, 3)
+    client = connection.get_redis_connection()
+    assert not client.exists('stream:seen:{' + feed_class(0).key + '}')
+    feed_class(0).mark_seen()
+    assert client.exists('stream:seen:{' + feed_class(0).key + '}')

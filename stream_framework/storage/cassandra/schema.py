@@ -16,7 +16,7 @@ from typing import Any
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError
-from stream_framework.storage.cassandra import connection, features, follow_tables, intents, ledger
+from stream_framework.storage.cassandra import connection, features, follow_tables, intents, ledger, seen
 from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
 from stream_framework.storage.cassandra.follow_storage import CassandraFollowStorage
@@ -74,6 +74,8 @@ def sync(
         statements.append(intents.create_query(keyspace))
     if _found(cluster, (keyspace, ledger.TABLE)) is None:
         statements.append(ledger.create_query(keyspace))
+    if _found(cluster, (keyspace, seen.TABLE)) is None:
+        statements.append(seen.create_query(keyspace))
     if keeps_follows(targets):
         missing = [table for table in follow_tables.TABLES if _found(cluster, (keyspace, table)) is None]
         statements += (follow_tables.create_query(keyspace, table, TABLE_OPTIONS) for table in missing)

@@ -12,9 +12,9 @@ from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.abilities import GuardsGroups, KeepsSeen
 from stream_framework.storage.batch import BaseBatch, Write, runs
-from stream_framework.storage.cassandra import connection, features, intents, models, tables
+from stream_framework.storage.cassandra import connection, features, intents, models, seen, tables
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.driver import IntegerType, LongType, SimpleStatement
 from stream_framework.storage.cassandra.fallbacks import adapts, lacks
@@ -30,6 +30,8 @@ SKIPPED_BY_READING = 100
 COUNTED_BEFORE_TRIMMING = 1000
 #: How many ids are held at a time to find out where to cut.
 IDS_AT_A_TIME = 20_000
+#: How many ids are read along with a seen mark: one more than the longest feed whose new entries take one wave.
+IDS_WITH_SEEN = 101
 #: How many ids are read at a time where the server doesn't count.
 IDS_PER_PAGE = 5000
 
@@ -105,7 +107,7 @@ class _Work(NamedTuple):
         return _Work({**rows, **later.rows}, {**gone, **later.gone}, later.length)
 
 
-class CassandraTimelineStorage(GroupStorage):
+class CassandraTimelineStorage(KeepsSeen, GroupStorage):
     """Timelines on Cassandra.
 
     Costs: a page is one query, whatever is filtered and however it is ordered, and one more if it lies deeper than
@@ -516,13 +518,83 @@ class CassandraTimelineStorage(GroupStorage):
 
     @adapts
     def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
-        """One deletion of the whole partition."""
+        """One deletion of the whole partition, and one of how far it was seen."""
         table = self.table
         table.key(key)
         if self.guards(table):
             self.delete_group_feed(table, key)
         else:
             run([table.statement(_DELETE_FEED, key)], key)
+        seen.forget([self._seen_name(key)])
+
+    def _seen_name(self, key: str) -> str:
+        """The name of a feed's seen mark: feeds of two tables may have the same key."""
+        return f'{self.column_family_name}:{key}'
+
+    def set_seen(self, key: str, number: int) -> None:
+        """Two waves: see :mod:`stream_framework.storage.cassandra.seen`."""
+        seen.write(self._seen_name(key), number)
+
+    def get_seen(self, keys: Sequence[str]) -> list[int | None]:
+        """One wave."""
+        return seen.read([self._seen_name(key) for key in keys])
+
+    def counts_along(self, other: KeepsSeen) -> bool:
+        """All that is on Cassandra."""
+        return isinstance(other, CassandraTimelineStorage)
+
+    @adapts
+    def count_new(self, timelines: Sequence[tuple[Any, str]]) -> list[int]:
+        """One wave: the marks, and the newest ids. A second one counts, for feeds with more than a hundred new ones."""
+        marks = seen.read_statements([storage._seen_name(key) for storage, key in timelines])
+        newest = [
+            storage._select(storage.table, 'activity_id', key, None, None, False, IDS_WITH_SEEN)
+            for storage, key in timelines
+        ]
+        found = run([*marks, *newest], timelines[0][1] if len(timelines) == 1 else None)
+        numbers = [seen.number_of(rows) for rows in found[: len(marks)]] or [None] * len(timelines)
+        counts: list[int | None] = []
+        for (storage, _), number, rows in zip(timelines, numbers, found[len(marks) :], strict=True):
+            # A partition without rows may still have static columns.
+            orders = [storage.order(row['activity_id']) for row in rows if row['activity_id'] is not None]
+            new = sum(number is None or order > number for order in orders)
+            # Ids of 13 digits, which 1.4.0 gave groups, are read last, whatever their time.
+            is_known = len(orders) < IDS_WITH_SEEN or (new < len(orders) and not storage.has_bare_ids)
+            counts.append(new if is_known else None)
+        unknown = [
+            (place, storage, key, numbers[place])
+            for place, (storage, key) in enumerate(timelines)
+            if counts[place] is None
+        ]
+        statements: list[Any] = []
+        owners: list[int] = []
+        for place, storage, key, number in unknown:
+            for low, high in storage._ranges_above(number):
+                if lacks(features.COUNT):
+                    counted = storage._count_in_pages(storage.table, key, low, high)
+                    counts[place] = (counts[place] or 0) + counted
+                else:
+                    statements.append(storage._select(storage.table, _COUNTED, key, low, high, False, None))
+                    owners.append(place)
+        for place, rows in zip(owners, run(statements), strict=True):
+            counts[place] = (counts[place] or 0) + rows[0]['count']
+        return [count or 0 for count in counts]
+
+    @property
+    def has_bare_ids(self) -> bool:
+        """Whether groups may be under ids of 13 digits."""
+        return self.holds_groups and self.table.is_legacy
+
+    def _ranges_above(self, number: int | None) -> list[tuple[int | None, int | None]]:
+        """The ids of entries above a number by which they sort: ranges, both ends included."""
+        if number is None:
+            return [(None, None)]
+        if not self.holds_groups:
+            return [(number + 1, None)]
+        ranges: list[tuple[int | None, int | None]] = [(max(number, _LEGACY) + 1, None)]
+        if self.table.is_legacy:
+            ranges.append((number // ids.REST + 1, _LEGACY - 1))
+        return ranges
 
     @shortcut(
         'add', 'add_many', 'remove', 'remove_many', 'trim', 'add_to_storage', 'remove_from_storage', 'trim_storage',
@@ -549,6 +621,7 @@ class CassandraTimelineStorage(GroupStorage):
             self.flush_matching('*')
         else:
             run([SimpleStatement(f'TRUNCATE {self.table.name}')])
+            seen.forget_matching(self._seen_name('*'))
 
     def flush_matching(self, pattern: str) -> None:
         """Delete the feeds whose keys match, by going through all the keys of the table: for tests, not every day."""
@@ -556,6 +629,7 @@ class CassandraTimelineStorage(GroupStorage):
         [rows] = run([table.statement('SELECT DISTINCT feed_id FROM {table}')])
         for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):
             self.delete(key)
+        seen.forget_matching(self._seen_name(pattern))
 
 
 def _with_keys(rows: list[Unbound], names: list[bytes]) -> list[Unbound]:

@@ -25,12 +25,13 @@ from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write, iter_parts, runs
 from stream_framework.storage.changes import Change, Pairs, Snapshot
-from stream_framework.storage.redis import pages, scripts
+from stream_framework.storage.redis import pages, scripts, seen
 from stream_framework.storage.redis.activity_storage import RedisActivityStorage
 from stream_framework.storage.redis.changes import apply, binary
 from stream_framework.storage.redis.commands import Command, glob, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
+from stream_framework.storage.redis.seen import RedisKeepsSeen
 from stream_framework.storage.redis.structures.base import as_texts
 from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
 from stream_framework.utils.shortcuts import shortcut, unchanged
@@ -93,7 +94,7 @@ class RedisBatch(BaseBatch):
         return names if along else ()
 
 
-class RedisTimelineStorage(GuardsGroups, BaseTimelineStorage):
+class RedisTimelineStorage(RedisKeepsSeen, GuardsGroups, BaseTimelineStorage):
     """Timelines on Redis. The option ``redis_server`` names the server in ``STREAM_REDIS_CONFIG``."""
 
     trims_on_write = True
@@ -482,16 +483,17 @@ class RedisTimelineStorage(GuardsGroups, BaseTimelineStorage):
         return self.send([('ZCARD', key)], key)[0]
 
     def delete(self, key: str, *args: Any, **kwargs: Any) -> int:
-        """One command."""
-        return self.send([('DEL', key)], key)[0]
+        """One round trip, with how far it was seen."""
+        return self.send(seen.deletions(key), key)[0]
 
     def flush_matching(self, pattern: str) -> None:
         """Delete the sorted sets whose keys match, by scanning the key space: for tests, not for every day."""
         with translated(self.redis_server):
             client = self.redis
-            for keys in iter_parts(
-                list(client.scan_iter(match=glob(pattern), count=1000, _type='zset')), KEYS_PER_DELETE
-            ):
+            found = list(client.scan_iter(match=glob(pattern), count=1000, _type='zset'))
+            for match in seen.patterns(pattern):
+                found += client.scan_iter(match=glob(match), count=1000, _type='string')
+            for keys in iter_parts(found, KEYS_PER_DELETE):
                 self.send([('UNLINK', key) for key in keys])
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:

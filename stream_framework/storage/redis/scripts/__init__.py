@@ -46,6 +46,8 @@ ONE_STEP = Script('one_step')
 SET_INTENTS = Script('set_intents')
 HSET_EXISTING = Script('hset_existing')
 REPLACE = Script('replace')
+SET_SEEN = Script('set_seen')
+COUNT_NEW = Script('count_new')
 ALL = {script.sha: script for script in list(vars().values()) if isinstance(script, Script)}
 
 # Client -> (node's name, or None; script's hash) of what its servers are known to have.

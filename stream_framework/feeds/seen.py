@@ -1,0 +1,82 @@
+"""What is new in feeds: how many entries are above the seen mark of each.
+
+A mark says how far a feed was seen. Nothing else is written, and nothing in fan-outs: what is new is counted when
+somebody asks, so the count is right whatever was added, removed or trimmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from stream_framework import ids
+from stream_framework.activity import Activity, AggregatedActivity, DehydratedActivity
+from stream_framework.exceptions import ConfigurationError
+from stream_framework.storage.abilities import KeepsSeen
+
+if TYPE_CHECKING:
+    from stream_framework.feeds.base import BaseFeed
+
+
+def storage_of(feed: BaseFeed) -> Any:
+    """Return the timeline storage of a feed, which keeps seen marks.
+
+    :raises ConfigurationError: if it keeps none
+    """
+    storage = feed.timeline_storage
+    if not isinstance(storage, KeepsSeen):
+        raise ConfigurationError(
+            f'{type(storage).__name__}, where feed {feed.key!r} is, does not keep how far feeds were seen: derive it '
+            'from stream_framework.storage.abilities.KeepsSeen, and define set_seen and get_seen'
+        )
+    return storage
+
+
+def seen_number(storage: Any, until: Any) -> int:
+    """Return the number up to which entries count as seen.
+
+    :param until: the last that was seen: an activity, a group, or the id of one
+    """
+    if storage.holds_groups:
+        if isinstance(until, (Activity, DehydratedActivity)):
+            # A group's id is another one, made of the same milliseconds: all groups of that moment were seen.
+            time = getattr(until, 'time', None)
+            milliseconds = (
+                ids.normalize_id(until.serialization_id) // ids.REST if time is None else ids.to_milliseconds(time)
+            )
+            return milliseconds * ids.REST + ids.REST - 1
+    elif isinstance(until, AggregatedActivity):
+        return max(map(storage.order, until.activity_ids))
+    return storage.order(storage.activity_to_id(until))
+
+
+def mark_seen(feed: BaseFeed, until: Any = None) -> None:
+    """Mark a feed as seen up to an entry, or up to the newest; see :meth:`.BaseFeed.mark_seen`."""
+    storage = storage_of(feed)
+    if until is None:
+        newest = storage.get_slice_from_storage(feed.key, 0, 1)
+        if not newest:
+            return
+        until = newest[0][0]
+    storage.set_seen(feed.key, seen_number(storage, until))
+
+
+def count_new(feeds: Sequence[BaseFeed]) -> list[int]:
+    """Count what is new in each of some feeds. One round trip for those that are on the same server."""
+    storages = [storage_of(feed) for feed in feeds]
+    counts: list[int | None] = [None] * len(feeds)
+    for first, storage in enumerate(storages):
+        if counts[first] is not None:
+            continue
+        places = [
+            place
+            for place in range(first, len(feeds))
+            if counts[place] is None and (place == first or storage.counts_along(storages[place]))
+        ]
+        found = storage.count_new([(storages[place], feeds[place].key) for place in places])
+        for place, count in zip(places, found, strict=True):
+            counts[place] = count
+    return [count or 0 for count in counts]
+
+
+__all__ = ['count_new', 'mark_seen', 'seen_number', 'storage_of']

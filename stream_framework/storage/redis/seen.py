@@ -1,0 +1,70 @@
+"""How far timelines were seen, on Redis: a string for each, ``stream:seen:{<key of the timeline>}``.
+
+It holds the score and the id of the last entry that was seen, so that the server can count what is above it. On a
+cluster the braces put it where the timeline is. A key that has braces of its own is left as it is: they say it already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from stream_framework.storage.abilities import KeepsSeen
+from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.commands import Command
+from stream_framework.storage.redis.structures.base import as_text
+from stream_framework.utils.keys import own_key
+
+# What a cluster finds a key's slot by, if the key has it.
+_HASH_TAG = re.compile(r'[^{]*\{[^}]+\}', re.DOTALL)
+
+
+def seen_key(key: str) -> str:
+    """Return the key of a timeline's seen mark.
+
+    >>> seen_key('feed_7'), seen_key('feed:{7}')
+    ('stream:seen:{feed_7}', 'stream:seen:feed:{7}')
+    """
+    return own_key('seen', key if _HASH_TAG.match(key) else f'{{{key}}}')
+
+
+class RedisKeepsSeen(KeepsSeen):
+    """What a timeline storage on Redis does with seen marks."""
+
+    def set_seen(self: Any, key: str, number: int) -> None:
+        """One round trip and one step."""
+        self.send([scripts.SET_SEEN.call([seen_key(key)], (self.score(number), number))], key)
+
+    def get_seen(self: Any, keys: Sequence[str]) -> list[int | None]:
+        """One round trip."""
+        found = self.send([('GET', seen_key(key)) for key in keys])
+        return [None if mark is None else int(as_text(mark).split()[1]) for mark in found]
+
+    def counts_along(self: Any, other: Any) -> bool:
+        """All that is on the same server."""
+        return isinstance(other, RedisKeepsSeen) and getattr(other, 'redis_server', None) == self.redis_server
+
+    def count_new(self: Any, timelines: Sequence[tuple[Any, str]]) -> list[int]:
+        """One round trip for all of them; O(log n) for each, and what shares the mark's score."""
+        commands = [
+            scripts.COUNT_NEW.call((key, seen_key(key)), (int(storage.holds_ids),)) for storage, key in timelines
+        ]
+        only = timelines[0][1] if len(timelines) == 1 else None
+        replies = self.send(commands, only)
+        return [storage.settle_new(key, *reply) for (storage, key), reply in zip(timelines, replies, strict=True)]
+
+    def settle_new(self: Any, key: str, count: int, score: Any = '', seen: Any = '', *run: Any) -> int:
+        """Add those to a count that are new among entries of the mark's own score."""
+        scored = [(member, as_text(score)) for member in run]
+        return count + sum(entry.number > int(seen) for entry in self._sorted(key, scored, ascending=True))
+
+
+def deletions(key: str) -> list[Command]:
+    """What deletes a timeline, and how far it was seen."""
+    return [('DEL', key), ('DEL', seen_key(key))]
+
+
+def patterns(pattern: str) -> list[str]:
+    """Return the patterns of the seen marks of the timelines whose keys match one."""
+    return [own_key('seen', pattern), own_key('seen', f'{{{pattern}}}')]
