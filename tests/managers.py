@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from tests.backends import BACKENDS, RUN, Backend
 
 #: User id -> dict priority -> ids, or a function that makes it. Tests fill it.
 FOLLOWERS: dict[Any, Any] = {}
+_numbers = itertools.count(1)
 #: What ``get_user_follower_ids`` was called with.
 ASKED: list[dict[str, Any]] = []
 
@@ -60,3 +62,32 @@ def _make(backend: Backend, prefix: str) -> Any:
 
 for _backend in BACKENDS:
     managers[_backend.name] = lambda backend=_backend: _make(backend(), backend.name.title().replace('-', ''))
+
+
+def with_follows(backend: Backend, **attributes: Any) -> Any:
+    """A new manager class whose follows, feeds and keys are its own; attributes as given."""
+    from tests.contracts.aggregated_feed import ByObject
+
+    prefix = f'Follows{next(_numbers)}'
+
+    def feed(kind: str, base: Any, **more: Any) -> Any:
+        more['key_format'] = f'{RUN}:{prefix}:{kind}:%(user_id)s'
+        if hasattr(base, 'markers_key_format'):
+            more['markers_key_format'] = f'{RUN}:{prefix}:{kind}-markers:%(user_id)s'
+        feed_class = _named(prefix + kind.capitalize(), (base,), {'trim_chance': 0, **more})
+        backend.prepare(feed_class)
+        return feed_class
+
+    values = {
+        'feed_classes': {
+            'normal': feed('normal', backend.feed_class),
+            'aggregated': feed('aggregated', backend.aggregated_feed_class, aggregator_class=ByObject),
+        },
+        'user_feed_class': feed('user', backend.user_feed_class),
+        'follow_storage_class': backend.follow_storage_class,
+        'follow_name': f'{RUN} {prefix}',
+        **attributes,
+    }
+    if values.pop('notifies', False):
+        values['notification_feed_class'] = feed('notification', backend.notification_feed_class)
+    return _named(prefix + 'Manager', (Manager,), values)

@@ -13,6 +13,7 @@ from tests.contracts.manager import ManagerContract
 from tests.contracts.merging import MergingContract
 from tests.contracts.no_actor import NoActorContract
 from tests.contracts.notification_feed import NotificationFeedContract
+from tests.contracts.relations import RelationsContract
 from tests.contracts.seen import SeenContract
 from tests.contracts.timeline_storage import TimelineStorageContract
 from tests.contracts.updating import UpdatingContract
@@ -71,4 +72,8 @@ class TestMerging(MergingContract):
 
 
 class TestSeen(SeenContract):
+    pass
+
+
+class TestRelations(RelationsContract):
     pass

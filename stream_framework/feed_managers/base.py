@@ -16,6 +16,7 @@ from stream_framework import messages, tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
 from stream_framework.feed_managers import applying, publishing
+from stream_framework.feed_managers.audience import SOURCE, Audience, with_source
 from stream_framework.feed_managers.follows import Follows
 from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, intents_of
 from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
@@ -96,6 +97,8 @@ class Manager(Follows):
     def get_user_follower_ids(self, user_id: Any) -> Mapping[Any, Iterable[Any]]:
         """Return who gets what a user does: priority -> ids. The application defines it.
 
+        Those who follow him, with a ``follow_storage_class``; they are read in pages.
+
         :param user_id: always given as a keyword
         :returns: for each :class:`FanoutPriority` (or ``None``) any iterable of ids; an iterator is consumed once, in
             chunks
@@ -103,7 +106,12 @@ class Manager(Follows):
         >>> manager.get_user_follower_ids(user_id=13)
         {'HIGH': [1, 2, 3]}
         """
-        raise NotDefinedError(f'{type(self).__name__} must define get_user_follower_ids(self, user_id)')
+        if (storage := self.get_follow_storage()) is not None:
+            return {FanoutPriority.HIGH: storage.iter_followers(user_id)}
+        name = type(self).__name__
+        raise NotDefinedError(
+            f'{name} must define get_user_follower_ids(self, user_id), or set {name}.follow_storage_class'
+        )
 
     def add_user_activity(self, user_id: Any, activity: Activity) -> None:
         """Store what a user did: in the activity storage, in the user feed, and in the feeds of all followers.
@@ -281,15 +289,20 @@ class Manager(Follows):
         >>> manager.fanout([1, 2], manager.feed_classes['normal'], trim, {'length': 10})
         """
         kwargs = dict(operation_kwargs or {})
+        source = kwargs.pop(SOURCE, None)
         activities = kwargs.get('activities')
         user_ids = list(user_ids)
         metrics = self.metrics
         with metrics.fanout_timer(feed_class):
             intents = intents_of(self) if operation in _INTENTS and activities else None
-            if intents is None:
+            audience = Audience(self, user_ids, activities, source) if activities and self.may_hide() else None
+            if intents is None and audience is not None and operation is add_operation:
+                applying.apply_to_audience(_OPERATIONS, feed_class, audience, kwargs)
+            elif intents is None:
                 applying.apply(operation, feed_class, user_ids, kwargs, stock=_INTENTS.get(operation))
             else:
-                applying.apply_in_order(self, intents, _INTENTS[operation], _OPERATIONS, feed_class, user_ids, kwargs)
+                intent = _INTENTS[operation]
+                applying.apply_in_order(self, intents, intent, _OPERATIONS, feed_class, user_ids, kwargs, audience)
         count = len(activities) if isinstance(activities, Sized) else 1
         metrics.on_fanout(feed_class, operation, count * len(user_ids))
 
@@ -356,6 +369,10 @@ class Manager(Follows):
     ) -> publishing.Publication | publishing.PublicationInWorker:
         """Return a fan-out to a user's followers, which can be published."""
         make = publishing.PublicationInWorker if self.publish_in_worker else publishing.Publication
+        # The application's own may have others than those who follow.
+        own_followers = getattr(self.get_user_follower_ids, '__func__', None) is not Manager.get_user_follower_ids
+        if self.follow_storage_class is not None and not own_followers:
+            kwargs = with_source(kwargs, user_id)
         return make(self, user_id, operation, kwargs, self._has_stock_tasks())
 
     def _has_stock_tasks(self) -> bool:

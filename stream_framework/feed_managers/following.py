@@ -12,8 +12,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stream_framework.activity import AggregatedActivity
-from stream_framework.feed_managers.intents import ADDED, FOLLOWED, REMOVED, UNFOLLOWED, Intents, settle
+from stream_framework.feed_managers.audience import find_hidden
+from stream_framework.feed_managers.intents import ADDED, FOLLOWED, LEFT, REMOVED, UNFOLLOWED, Intents, settle
 from stream_framework.feed_managers.updating import catch_up
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
+
+#: The name of the feed of declared notifications.
+NOTIFICATIONS = 'notifications'
+
+#: How many activities are read at a time in the place of those that are hidden.
+READ_ON = 500
 
 #: How many activities following copies at a time, so that following many users does not hold all that they did.
 COPIED_AT_A_TIME = 100_000
@@ -21,6 +29,21 @@ COPIED_AT_A_TIME = 100_000
 
 class HasFeeds(Protocol):
     """What following needs of a manager."""
+
+    feed_classes: Any
+    notification_feed_class: Any
+
+    def get_follow_storage(self) -> BaseFollowStorage | None:
+        """Return the follow storage."""
+
+    def hidden_from(self, activities: Sequence[Any], user_ids: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+        """Return who must not get what."""
+
+    def may_hide(self) -> bool:
+        """Return whether anything may be hidden from anybody."""
+
+    def hides_by_hook(self) -> bool:
+        """Return whether the application says what is hidden."""
 
     def get_feeds(self, user_id: Any) -> dict[str, Any]:
         """Return name -> feed."""
@@ -42,7 +65,10 @@ def carry_out(
     :param limit: how many activities of each target are copied
     """
     target_ids = list(dict.fromkeys(target_ids))
-    if intents is not None:
+    storage = manager.get_follow_storage()
+    if storage is not None:
+        KeptFollowTask(manager, intents, user_id, target_ids, limit, storage).run(intent)
+    elif intents is not None:
         FollowTask(manager, intents, user_id, target_ids, limit).run(intent)
     elif intent == FOLLOWED:
         copy_newest(manager, user_id, target_ids, limit)
@@ -82,6 +108,8 @@ class FollowTask:
 
     def do(self, intent: str, names: list[str]) -> Mapping[str, str] | None:
         """Carry out an intent for some targets, or for some activities."""
+        if intent == LEFT:
+            return None
         if intent == REMOVED:
             self.taken_back.update(names)
             remove_from_feeds(self.manager, self.user_id, [self.activities[name][0] for name in names])
@@ -145,14 +173,102 @@ class FollowTask:
         return {name: ADDED for name in self.taken_back if self.activities[name][0] in there}
 
 
+class KeptFollowTask(FollowTask):
+    """The same where the library keeps the follows: what is done is what their state says, not what was published.
+
+    So it does not matter which of several tasks runs when. The state is read again when all is written.
+    """
+
+    def __init__(
+        self,
+        manager: HasFeeds,
+        intents: Intents | None,
+        user_id: Any,
+        target_ids: Iterable[Any],
+        limit: int,
+        storage: BaseFollowStorage,
+    ) -> None:
+        self.storage = storage
+        self.keeps_intents = intents is not None
+        super().__init__(manager, intents or NoIntents(), user_id, target_ids, limit)
+
+    def run(self, intent: str) -> None:
+        """Make both ends of the follows agree, then bring the feeds to what they say."""
+        self.storage.repair(self.user_id, self.targets.values())
+        super().run(intent)
+
+    def do(self, intent: str, names: list[str]) -> Mapping[str, str] | None:
+        """Bring the feeds to the state of some targets, or carry out an intent for some activities."""
+        if intent in (REMOVED, ADDED):
+            return super().do(intent, names)
+        targets = [self.targets[name] for name in names]
+        hidden, states = self._states(targets)
+        gone = [target_id for target_id in targets if states[target_id] == UNFOLLOWED]
+        for some, notifications in (
+            ([target_id for target_id in gone if target_id not in hidden], False),
+            ([target_id for target_id in gone if target_id in hidden], True),
+        ):
+            if some:
+                remove_by_actors(self.manager, self.user_id, some, notifications)
+        for target_id in gone:
+            self.copied.pop(target_id, None)
+        there = self._copy([target_id for target_id in targets if states[target_id] == FOLLOWED])
+        return {**there, **{name: states[self.targets[name]] for name in names}}
+
+    def wanted(self) -> Mapping[str, str | None]:
+        """Return the states of the follows, and the intents of the activities that were copied."""
+        _, states = self._states(list(self.targets.values()))
+        wanted = {name: states[target_id] for name, target_id in self.targets.items()}
+        if not self.copied or not self.keeps_intents:
+            return wanted
+        copied = list(self.copied)
+        found = self.intents.get(self.intents.of_authors(copied))
+        self.changing = [
+            target_id
+            for target_id, of_author in zip(copied, found, strict=True)
+            if of_author is not None and states[target_id] == FOLLOWED
+        ]
+        return {**wanted, **self._of_activities(self.changing)} if self.changing else wanted
+
+    def _states(self, targets: list[Any]) -> tuple[set[Any], dict[Any, str]]:
+        """Return who is hidden, and what is to be done: ``FOLLOWED``, ``UNFOLLOWED``, or ``LEFT`` for nothing."""
+        hidden = {target_id for target_id, _ in self.storage.hidden_from(targets, [self.user_id])}
+        followed = self.storage.is_following(self.user_id, targets)
+        states = {
+            target_id: FOLLOWED if target_id in followed and target_id not in hidden else UNFOLLOWED
+            for target_id in targets
+        }
+        gone = [target_id for target_id in targets if target_id not in followed and target_id not in hidden]
+        found = self.intents.get(self.intents.of_follows(self.user_id, gone)) if gone else []
+        states.update((target_id, LEFT) for target_id, intent in zip(gone, found, strict=True) if intent == LEFT)
+        return hidden, states
+
+
+class NoIntents(Intents):
+    """Stands in for the intents where the activity storage keeps none."""
+
+    def __init__(self) -> None:
+        """Keep nothing."""
+
+    def of_follows(self, user_id: Any, target_ids: Iterable[Any]) -> list[str]:
+        """Return names to tell targets apart."""
+        return [repr(target_id) for target_id in target_ids]
+
+    def get(self, names: Sequence[str]) -> list[str | None]:
+        """Return that there are none."""
+        return [None] * len(names)
+
+
 def copy_newest(manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limit: int) -> dict[Any, list[Any]]:
     """Copy the newest activities of each target into a user's feeds.
 
     :returns: target -> the ids of what was copied from it
     """
-    feeds = manager.get_feeds(user_id).values()
+    feeds = feeds_of_followed(manager, user_id).values()
     sources = {target_id: manager.get_user_feed(target_id) for target_id in target_ids}
-    found = newest(sources, limit)
+    found = newest(sources, limit) if sources and limit else {}
+    if found and manager.may_hide() and may_be_hidden(manager, user_id):
+        found = visible(manager, user_id, sources, found, limit)
     activities = [activity for of_target in found.values() for activity in of_target]
     # Flat feeds take references as they are; looking the activities up is for those that look at them.
     if activities and not all(feed.takes_references for feed in feeds):
@@ -181,24 +297,82 @@ def newest(sources: Mapping[Any, Any], limit: int) -> dict[Any, list[Any]]:
     }
 
 
+def visible(
+    manager: HasFeeds, user_id: Any, sources: Mapping[Any, Any], found: dict[Any, list[Any]], limit: int
+) -> dict[Any, list[Any]]:
+    """Leave out what is hidden from a user, and read on in its place: the limit is for what he may see.
+
+    :param sources: target -> its user feed
+    :param found: target -> the newest of it
+    :returns: the same, whole activities
+    """
+    seen: dict[Any, dict[Any, Any]] = {target_id: {} for target_id in found}
+    start, size = 0, limit
+    while found:
+        whole = _hydrated(sources, found)
+        hidden = find_hidden(manager, [activity for some in whole.values() for activity in some], [user_id])
+        for target_id, activities in whole.items():
+            for activity in activities:
+                if (activity.serialization_id, user_id) not in hidden and len(seen[target_id]) < limit:
+                    seen[target_id].setdefault(activity.serialization_id, activity)
+        start += size
+        lacking = [target_id for target_id, some in found.items() if len(some) == size and len(seen[target_id]) < limit]
+        size = max(min(limit, READ_ON), 1)
+        found = {target_id: sources[target_id][start : start + size] for target_id in lacking}
+    return {target_id: list(activities.values()) for target_id, activities in seen.items()}
+
+
+def _hydrated(sources: Mapping[Any, Any], found: Mapping[Any, list[Any]]) -> dict[Any, list[Any]]:
+    """Return the same with whole activities; those that are gone are left out. One round trip for all."""
+    source = next(iter(sources.values()))
+    activities = [activity for some in found.values() for activity in some]
+    if not source.needs_hydration(activities):
+        return dict(found)
+    whole = {activity.serialization_id: activity for activity in source.hydrate_activities(activities)}
+    return {
+        target_id: [whole[activity.serialization_id] for activity in some if activity.serialization_id in whole]
+        for target_id, some in found.items()
+    }
+
+
+def may_be_hidden(manager: HasFeeds, user_id: Any) -> bool:
+    """Return whether anything may be hidden from a user: looking the activities up is for those who hide something."""
+    storage = manager.get_follow_storage()
+    if storage is None or manager.hides_by_hook():
+        return True
+    return storage.is_hiding(user_id)
+
+
+def feeds_of_followed(manager: HasFeeds, user_id: Any) -> dict[str, Any]:
+    """Return the feeds that what a user follows goes into: all but his notifications."""
+    feeds = manager.get_feeds(user_id)
+    if manager.notification_feed_class is not None and NOTIFICATIONS not in manager.feed_classes:
+        feeds = {name: feed for name, feed in feeds.items() if name != NOTIFICATIONS}
+    return feeds
+
+
 def activities_of(manager: HasFeeds, user_id: Any, actor_ids: Iterable[Any]) -> list[Any]:
     """Return the activities of some actors that are in a user's feeds, each once. Reads the feeds from end to end."""
     wanted = set(actor_ids)
-    feeds = manager.get_feeds(user_id).values()
+    feeds = feeds_of_followed(manager, user_id).values()
     found = {activity.serialization_id: activity for feed in feeds for activity in by_actors(feed, wanted)}
     return list(found.values())
 
 
-def remove_by_actors(manager: HasFeeds, user_id: Any, actor_ids: Iterable[Any]) -> None:
-    """Remove the activities of some actors from a user's feeds. Reads the feeds from end to end."""
+def remove_by_actors(manager: HasFeeds, user_id: Any, actor_ids: Iterable[Any], notifications: bool = False) -> None:
+    """Remove the activities of some actors from a user's feeds. Reads the feeds from end to end.
+
+    :param notifications: from his notifications as well
+    """
     wanted = set(actor_ids)
-    for feed in manager.get_feeds(user_id).values():
+    feeds = manager.get_feeds(user_id) if notifications else feeds_of_followed(manager, user_id)
+    for feed in feeds.values():
         _remove(feed, by_actors(feed, wanted))
 
 
 def remove_from_feeds(manager: HasFeeds, user_id: Any, activity_ids: list[Any]) -> None:
     """Remove activities from all feeds of a user."""
-    for feed in manager.get_feeds(user_id).values():
+    for feed in feeds_of_followed(manager, user_id).values():
         _remove(feed, activity_ids)
 
 

@@ -7,20 +7,14 @@ from typing import Any
 
 from stream_framework import tasks
 from stream_framework.feed_managers import following
-from stream_framework.feed_managers.intents import FOLLOWED, UNFOLLOWED, intents_of
-from stream_framework.feeds.base import BaseFeed, UserBaseFeed, stored_already
+from stream_framework.feed_managers.intents import FOLLOWED, LEFT, UNFOLLOWED, intents_of
+from stream_framework.feed_managers.relations import Relations
+from stream_framework.feeds.base import BaseFeed, stored_already
 from stream_framework.utils import chunks
 
 
-class Follows:
+class Follows(Relations):
     """Copies what somebody did into the feeds of a new follower, and takes it out again."""
-
-    #: The class of the feed of what a user did.
-    user_feed_class: type[BaseFeed] = UserBaseFeed
-    #: How many activities are copied from the user feed of somebody who is followed.
-    follow_activity_limit: int = 5000
-    #: For how long after publishing the order of adding and removing is known, in seconds.
-    operation_ttl: float = 24 * 3600
 
     def get_feeds(self, user_id: Any) -> dict[str, Any]:
         """Return name -> feed, for one user; the manager defines it."""
@@ -34,7 +28,9 @@ class Follows:
         """
         return self.user_feed_class(user_id)
 
-    def follow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
+    def follow_user(
+        self, user_id: Any, target_user_id: Any, async_: bool = True, copy_limit: int | None = None
+    ) -> None:
         """Follow one user; see :meth:`follow_many_users`.
 
         >>> manager.get_user_feed(13).add(Activity(13, Love, 42))
@@ -43,16 +39,25 @@ class Follows:
         >>> manager.get_feeds(7)['normal'][:5]
         [Activity(loved) 13 42]
         """
-        self.follow_many_users(user_id, [target_user_id], async_)
+        # An application's own follow_many_users need not know the keyword.
+        more = {} if copy_limit is None else {'copy_limit': copy_limit}
+        self.follow_many_users(user_id, [target_user_id], async_, **more)
 
-    def follow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
+    def follow_many_users(
+        self, user_id: Any, target_ids: Iterable[Any], async_: bool = True, copy_limit: int | None = None
+    ) -> None:
         """Copy the newest ``follow_activity_limit`` activities of each of those who are followed into a user's feeds.
 
-        Who follows whom is kept by the application: change that first, then call this.
+        With a ``follow_storage_class`` the follows are recorded first. Else the application keeps them: change that
+        first, then call this.
 
         :param user_id: who follows
         :param target_ids: who is followed
         :param async_: through Celery, or at once
+        :param copy_limit: how many activities of each, instead of ``follow_activity_limit``; 0: only what comes from
+            now on
+        :raises InvalidIdError: with a follow storage, for what is no id, and for following oneself
+        :raises InvalidArgumentError: for a ``copy_limit`` that is negative
 
         >>> for author in (13, 14):
         ...     count = manager.get_user_feed(author).add(Activity(author, Love, 42 + author))
@@ -60,16 +65,19 @@ class Follows:
         >>> manager.get_feeds(7)['normal'].count()
         2
         """
-        target_ids = list(target_ids)
+        target_ids, limit = list(target_ids), self._copy_limit(copy_limit)
         if not target_ids:
             return
-        self._set_follows(user_id, target_ids, FOLLOWED)
+        if (storage := self.get_follow_storage()) is not None:
+            self._check_ids(user_id, target_ids, async_)
+            storage.follow(user_id, target_ids)
+        self._set_followed(user_id, target_ids)
         if async_:
-            tasks.follow_many.delay(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
+            tasks.follow_many.delay(self, user_id, target_ids, follow_limit=limit)
         else:
-            tasks.follow_many(self, user_id, target_ids, follow_limit=self.follow_activity_limit)
+            tasks.follow_many(self, user_id, target_ids, follow_limit=limit)
 
-    def unfollow_user(self, user_id: Any, target_user_id: Any, async_: bool = True) -> None:
+    def unfollow_user(self, user_id: Any, target_user_id: Any, async_: bool = True, keep_history: bool = False) -> None:
         """Unfollow one user; see :meth:`unfollow_many_users`.
 
         >>> manager.get_feeds(7)['normal'].add_many([Activity(13, Love, 42), Activity(14, Love, 43)])
@@ -78,16 +86,21 @@ class Follows:
         >>> manager.get_feeds(7)['normal'][:5]
         [Activity(loved) 14 43]
         """
-        self.unfollow_many_users(user_id, [target_user_id], async_)
+        more = {'keep_history': True} if keep_history else {}
+        self.unfollow_many_users(user_id, [target_user_id], async_, **more)
 
-    def unfollow_many_users(self, user_id: Any, target_ids: Iterable[Any], async_: bool = True) -> None:
+    def unfollow_many_users(
+        self, user_id: Any, target_ids: Iterable[Any], async_: bool = True, keep_history: bool = False
+    ) -> None:
         """Remove what these users did from a user's feeds: activities whose ``actor_id`` is among them.
 
-        Reads the user's feeds from end to end.
+        With a ``follow_storage_class`` the follows are erased first. Reads the user's feeds from end to end.
 
         :param user_id: who stops following
         :param target_ids: who is no longer followed
         :param async_: through Celery, or at once
+        :param keep_history: leave in the feeds what is there
+        :raises InvalidIdError: with a follow storage, for what is no id
 
         >>> manager.get_feeds(7)['normal'].add_many([Activity(13, Love, 42), Activity(14, Love, 43)])
         2
@@ -98,7 +111,16 @@ class Follows:
         target_ids = list(target_ids)
         if not target_ids:
             return
-        self._set_follows(user_id, target_ids, UNFOLLOWED)
+        storage = self.get_follow_storage()
+        if storage is not None:
+            self._check_ids(user_id, target_ids, async_ and not keep_history)
+            if keep_history:
+                # Before the follow ends, so that no task takes out what is to stay.
+                self._set_unfollowed(user_id, target_ids, LEFT)
+            storage.unfollow(user_id, target_ids)
+        self._set_unfollowed(user_id, target_ids, LEFT if keep_history else UNFOLLOWED)
+        if keep_history:
+            return
         if async_:
             tasks.unfollow_many.delay(self, user_id, target_ids)
         else:
@@ -162,7 +184,7 @@ class Follows:
         limit = self.follow_activity_limit
         following.carry_out(self, intents_of(self), UNFOLLOWED, user_id, source_ids, limit)
 
-    def _set_follows(self, user_id: Any, target_ids: list[Any], intent: str) -> None:
-        """Set the intents of follows. Following sets only those that there are: without one, nothing contradicts it."""
+    def _set_followed(self, user_id: Any, target_ids: list[Any]) -> None:
+        """Set the intents of follows: only those that there are. Without one, nothing contradicts it."""
         if (intents := intents_of(self)) is not None:
-            intents.set(intents.of_follows(user_id, target_ids), intent, existing=intent == FOLLOWED)
+            intents.set(intents.of_follows(user_id, target_ids), FOLLOWED, existing=True)

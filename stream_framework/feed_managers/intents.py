@@ -1,7 +1,7 @@
 """What was published last wins, in whatever order workers run the tasks.
 
 An *intent* says what was published last for an activity (``added``, ``removed``) or for a follow (``followed``,
-``unfollowed``). It is a small value in the activity storage, and expires. Three rules make the order of tasks
+``unfollowed``, ``left``). It is a small value in the activity storage, and expires. Three rules make the order of tasks
 irrelevant:
 
 - The intent is set before the task is published.
@@ -29,12 +29,14 @@ ADDED = 'added'
 REMOVED = 'removed'
 FOLLOWED = 'followed'
 UNFOLLOWED = 'unfollowed'
+#: No longer followed, and what came from there stays.
+LEFT = 'left'
 #: What a task was published for, but no intent: an update leaves what was published last as it is.
 UPDATED = 'updated'
 
 #: All intents, in the order in which they are carried out. What takes away comes first: otherwise trimming drops old
 #: activities to make room for new ones, and then the room of those that are taken away stays empty.
-INTENTS = (REMOVED, UNFOLLOWED, ADDED, FOLLOWED)
+INTENTS = (REMOVED, UNFOLLOWED, LEFT, ADDED, FOLLOWED)
 
 #: How often :func:`settle` carries out intents that keep changing before it gives up.
 ATTEMPTS = 100
@@ -108,11 +110,19 @@ class Intents:
     def of_follows(self, user_id: Any, target_ids: Iterable[Any]) -> list[str]:
         """Return the names of the intents of one user's follows."""
         follower = _plain(user_id)
-        return [f'{self._prefix}:{follower!r}>{_plain(target_id)!r}' for target_id in target_ids]
+        return [self._without_ids(f'{follower!r}>{_plain(target_id)!r}') for target_id in target_ids]
 
     def of_authors(self, user_ids: Iterable[Any]) -> list[str]:
         """Return the names of what says that some activities of a user were removed or updated lately."""
-        return [f'{self._prefix}:by {_plain(user_id)!r}' for user_id in user_ids]
+        return [self._without_ids(f'by {_plain(user_id)!r}') for user_id in user_ids]
+
+    def of_losses(self, user_ids: Iterable[Any]) -> list[str]:
+        """Return the names of what says that somebody unfollowed, muted or blocked some user lately."""
+        return [self._without_ids(f'lost by {_plain(user_id)!r}') for user_id in user_ids]
+
+    def _without_ids(self, text: str) -> str:
+        # No key holds a user's id, because one who is erased must not be found anywhere.
+        return f'{self._prefix}:{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}'
 
     def set(self, names: Sequence[str], intent: str, existing: bool = False) -> None:
         """Set intents.

@@ -236,6 +236,21 @@ class BaseFollowStorage:
         user, targets = id_to_text(user_id), _texts('target_ids', target_ids)
         return {id_from_text(text) for text in self.find_followed(user, targets)} if targets else set()
 
+    def followers_among(self, target_id: UserId, user_ids: Iterable[UserId]) -> set[UserId]:
+        """Return those of some users who follow a target. One round trip for any number, in memory and on Redis.
+
+        :raises InvalidIdError: for what is no id
+
+        >>> from stream_framework.storage.memory import InMemoryFollowStorage
+        >>> storage = InMemoryFollowStorage('a doctest')
+        >>> storage.follow(7, [13])
+        >>> storage.followers_among(13, [7, '7', 8])
+        {7}
+        >>> storage.flush()
+        """
+        target, users = id_to_text(target_id), _texts('user_ids', user_ids)
+        return {id_from_text(text) for text in self.find_followers(target, users)} if users else set()
+
     def count_followers(self, user_id: UserId) -> int:
         """Count those who follow a user. One round trip; on Cassandra at most 10,000, which means so many or more.
 
@@ -419,6 +434,22 @@ class BaseFollowStorage:
             return set()
         return {(id_from_text(actor), id_from_text(user)) for actor, user in self.find_hidden(actors, users)}
 
+    def is_hiding(self, user_id: UserId) -> bool:
+        """Return whether anybody is hidden from a user: he has muted or blocked somebody, or was blocked.
+
+        At most three round trips.
+
+        >>> from stream_framework.storage.memory import InMemoryFollowStorage
+        >>> storage = InMemoryFollowStorage('a doctest')
+        >>> storage.block(7, 13)
+        >>> storage.is_hiding(7), storage.is_hiding(13), storage.is_hiding(14)
+        (True, True, False)
+        >>> storage.flush()
+        """
+        user = id_to_text(user_id)
+        found = (self.iter_hidden('mute', user), self.iter_hidden('block', user), self.iter_hiders('block', user))
+        return any(True for each in found for _ in each)
+
     # erasing
 
     def erase(self, user_id: UserId) -> dict[str, int]:
@@ -470,6 +501,10 @@ class BaseFollowStorage:
     def find_followed(self, user: str, targets: Sequence[str]) -> Iterable[str]:
         """Return those of the targets whom the user follows. One round trip."""
         raise NotDefinedError(f'{type(self).__name__} must define find_followed(user, targets)')
+
+    def find_followers(self, target: str, users: Sequence[str]) -> Iterable[str]:
+        """Return those of the users who follow the target, by the users' ends; default one by one."""
+        return [user for user in users if list(self.find_followed(user, [target]))]
 
     def count_side(self, side: Side, user: str) -> int:
         """Count the user's ``'followers'``, or those ``'followed'``. One round trip."""

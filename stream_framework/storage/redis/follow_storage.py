@@ -119,6 +119,11 @@ class RedisFollowStorage(BaseFollowStorage):
         scores = (score for reply in replies for score in reply)
         return [target for target, score in zip(targets, scores, strict=True) if score is not None]
 
+    def find_followers(self, target: str, users: Sequence[str]) -> Iterable[str]:
+        """One round trip."""
+        scores = self._send([('ZSCORE', self.get_key('followed', user), target) for user in users])
+        return [user for user, score in zip(users, scores, strict=True) if score is not None]
+
     def count_side(self, side: Side, user: str) -> int:
         """One round trip, O(1)."""
         return int(self._send([('ZCARD', self.get_key(side, user))])[0])
