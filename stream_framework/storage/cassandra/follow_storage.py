@@ -222,29 +222,28 @@ class CassandraFollowStorage(BaseFollowStorage):
         return pairs if by_actor else [(actor, user) for user, actor in pairs]
 
     def erase_user(self, user: str) -> dict[str, int]:
-        """Follows as by unfollowing. Of mutes and blocks first the others' rows, then the user's own partition."""
+        """Delete the others' ends first, then the user's own: whole partitions, but for whom he follows."""
         counts = dict.fromkeys(('followed', 'followers', 'muted', 'muted_by', 'blocked', 'blocked_by'), 0)
+        latest = time.time_ns() // 1000
         for followed in self._parts(self._scan_followed(user)):
-            self.remove_follows([(user, target) for target, _ in followed])
+            pairs = [(user, target) for target, _ in followed]
+            self._delete_followers(self._edges(pairs))
+            self._forget(pairs)
             counts['followed'] += sum(not gone for _, gone in followed)
         for followers in self._parts(self.iter_side('followers', user)):
-            self.remove_follows([(follower, user) for follower in followers])
+            latest = max(latest, self._forget([(follower, user) for follower in followers]))
             counts['followers'] += len(followers)
+        query = 'DELETE FROM {followers} USING TIMESTAMP ? WHERE name = ? AND target_id = ? AND bucket = ?'
+        # Bucket 0 last: it says which others there are.
+        buckets = reversed(_buckets(self._widths([user]).get(user, ())))
+        for part in iter_parts(list(buckets), IN_FLIGHT):
+            self._run(self._bind(query, latest, self.follow_name, user, bucket) for bucket in part)
         query = 'DELETE FROM {hidden} WHERE name = ? AND user_id = ? AND place = ? AND other_id = ?'
         for place, opposite in _OPPOSITE.items():
             for hidden in self._parts(self._scan_hidden(place, user)):
                 self._write(query, [(self.follow_name, other, opposite, user) for other, _ in hidden])
                 counts[_COUNTED_AS[place]] += sum(active for _, active in hidden)
-        self._run(
-            [
-                self._bind('DELETE FROM {hidden} WHERE name = ? AND user_id = ?', self.follow_name, user),
-                self._bind(
-                    'DELETE widths FROM {followers} WHERE name = ? AND target_id = ? AND bucket = 0',
-                    self.follow_name,
-                    user,
-                ),
-            ]
-        )
+        self._run([self._bind('DELETE FROM {hidden} WHERE name = ? AND user_id = ?', self.follow_name, user)])
         return counts
 
     def flush_storage(self) -> None:
@@ -303,10 +302,24 @@ class CassandraFollowStorage(BaseFollowStorage):
         def decide(pair: Pair, edge: _Edge | None) -> list[Any]:
             if edge is None or not edge.gone or edge.version != gone[pair].version:
                 return []
-            query = f'DELETE FROM {{followed}} WHERE {_PAIR} = ? IF version = ?'
-            return [self._bind(query, self.follow_name, *pair, edge.version)]
+            return [self._delete(pair, edge)]
 
         self._change(list(gone), decide)
+
+    def _forget(self, pairs: Sequence[Pair]) -> int:
+        """Delete whom users follow in one step, whatever becomes of the targets' ends; return the latest version."""
+        latest = 0
+
+        def decide(pair: Pair, edge: _Edge | None) -> list[Any]:
+            nonlocal latest
+            if edge is None:
+                return []
+            latest = max(latest, edge.version)
+            by_time = [] if edge.gone else [self._by_time('DELETE', pair, edge.since)]
+            return [self._delete(pair, edge), *by_time]
+
+        self._change(pairs, decide)
+        return latest
 
     def _edges(self, pairs: Sequence[Pair], serial: bool = False) -> dict[Pair, _Edge]:
         query = f'SELECT target_id, moment, bucket, version, gone FROM {{followed}} WHERE {_PAIR} IN ?'
@@ -340,6 +353,10 @@ class CassandraFollowStorage(BaseFollowStorage):
         )
         known = None if old is None else old.version
         return self._bind(query, new.since, new.bucket, new.version, new.gone, self.follow_name, *pair, known)
+
+    def _delete(self, pair: Pair, edge: _Edge) -> Any:
+        query = f'DELETE FROM {{followed}} WHERE {_PAIR} = ? IF version = ?'
+        return self._bind(query, self.follow_name, *pair, edge.version)
 
     def _by_time(self, verb: str, pair: Pair, since: int) -> Any:
         if verb == 'INSERT':
