@@ -14,6 +14,13 @@ from tests.backends import BACKENDS, running  # noqa: E402
 from tests.parts import PARTS, part_of  # noqa: E402
 from tests.servers import processes  # noqa: E402
 
+#: Folders of tests -> what the names of their backends begin with.
+FOLDERS: dict[str, tuple[str, ...]] = {
+    'redis': ('redis',),
+    'cassandra': ('cassandra',),
+    'sql': ('sqlite', 'postgres'),
+}
+
 HERE = pathlib.Path(__file__).parent
 
 # What test_workers.py and test_crashes.py start: programs with settings of their own, from the environment.
@@ -42,8 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) -> bool | None:
     chosen = config.getoption('--backend')
-    if chosen and collection_path.parent == HERE and collection_path.name in ('redis', 'cassandra'):
-        return not any(name.startswith(collection_path.name) for name in chosen)
+    if chosen and collection_path.parent == HERE and collection_path.name in FOLDERS:
+        return not any(name.startswith(FOLDERS[collection_path.name]) for name in chosen)
     return None
 
 

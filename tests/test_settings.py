@@ -34,6 +34,10 @@ DEFAULTS = {
     'STREAM_KEY_PREFIX': 'stream',
     'STREAM_VERB_STORAGE': 'in-memory',
     'STREAM_TASK_MODULES': None,
+    'STREAM_SQL_URL': 'sqlite:///stream_framework.sqlite3',
+    'STREAM_SQL_OPTIONS': {},
+    'STREAM_SQL_ENGINE': None,
+    'STREAM_SQL_SCHEMA': None,
 }
 
 

@@ -210,6 +210,29 @@ def _task_modules(value: Any) -> None:
             raise _Malformed(f'{prefix!r} is no import path', "give ['myapp.feeds'], or None")
 
 
+def _sql_url(value: Any) -> None:
+    from stream_framework.storage.sql import config
+
+    config.get_url()
+
+
+def _sql_options(value: Any) -> None:
+    from stream_framework.storage.sql import config
+
+    config.get_options()
+
+
+def _sql_engine(value: Any) -> None:
+    if value is not None and not hasattr(value, 'raw_connection'):
+        raise _Malformed(f'is {_kind(value)}', 'give what sqlalchemy.create_engine() returns, or None')
+
+
+def _sql_schema(value: Any) -> None:
+    from stream_framework.storage.sql import config
+
+    config.get_schema()
+
+
 _CHECKS: dict[str, Callable[[Any], None]] = {
     'STREAM_REDIS_CONFIG': _redis,
     'STREAM_CASSANDRA_HOSTS': _hosts,
@@ -221,6 +244,10 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     'STREAM_KEY_PREFIX': _key_prefix,
     'STREAM_VERB_STORAGE': _verb_storage,
     'STREAM_TASK_MODULES': _task_modules,
+    'STREAM_SQL_URL': _sql_url,
+    'STREAM_SQL_OPTIONS': _sql_options,
+    'STREAM_SQL_ENGINE': _sql_engine,
+    'STREAM_SQL_SCHEMA': _sql_schema,
 }
 
 

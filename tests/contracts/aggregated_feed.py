@@ -520,9 +520,6 @@ class AggregatedFeedContract:
         ]
 
     def test_hooks_of_a_storage_are_called(self, backend: Any) -> None:
-        if backend.name == 'sqlite':
-            pytest.skip('the example writes groups in one statement')
-
         class Timelines(backend.timeline_storage_class):  # type: ignore[misc,name-defined]
             def add_to_storage(self, key: str, activities: Any, *args: Any, **kwargs: Any) -> Any:
                 calls.append(('add', len(activities)))

@@ -9,6 +9,9 @@ import pytest
 
 from tests.backends import Postgres, Sqlite, running
 
+# A program, which configures Django.
+collect_ignore = ['on_django.py']
+
 _made: dict[str, Any] = {}
 _CLASSES = {'sqlite': Sqlite, 'postgres': Postgres}
 

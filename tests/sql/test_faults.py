@@ -1,4 +1,4 @@
-"""Databases that are locked, read-only, full, damaged or away, tables that are missing: one clear error, nothing lost."""
+"""Databases that are locked, read-only, full, damaged or away, tables that are missing: one clear error for each."""
 
 from __future__ import annotations
 
@@ -289,7 +289,10 @@ def test_a_server_that_was_restarted(postgres: Any) -> None:
 
 def test_connections_that_were_ended(postgres: Any) -> None:
     Flat('ended').add(act(1))
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    end = (
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity '
+        "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
     postgres_nodes.execute(postgres.url, end)
     Flat('ended').add(act(2))
     postgres_nodes.execute(postgres.url, end)
@@ -361,3 +364,22 @@ def test_sync_by_several_at_once(postgres: Any) -> None:
         thread.join()
     assert sorted(map(len, made)) == [0, 0, 0, 7]
     settings.configure(STREAM_SQL_SCHEMA=None)
+
+
+def test_an_engine_of_the_applications(path: pathlib.Path) -> None:
+    """Whose SQLite begins transactions by itself; readers don't wait for a writer."""
+    engine = sqlalchemy.create_engine(f'sqlite:///{path}', connect_args={'timeout': 0.05})
+    settings.configure(STREAM_SQL_ENGINE=engine)
+    try:
+        assert get_engine() is engine
+        Flat(1).add_many(acts(3))
+        Notifications(1).add(act(1))
+        with engine.begin() as connected:
+            connected.exec_driver_sql("DELETE FROM stream_feeds WHERE key = 'nobody'")
+            assert len(Flat(1)[:5]) == 3
+        assert (Flat(1).count(), Notifications(1).count_unseen()) == (3, 1)
+        connection.reset()
+        assert engine.connect().close() is None
+    finally:
+        settings.configure(STREAM_SQL_ENGINE=None)
+        engine.dispose()

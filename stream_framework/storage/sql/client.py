@@ -220,10 +220,9 @@ def _run_once(database: Database, function: Callable[[Work], Result], single: bo
 
 
 def _run_on_sqlite(connection: Any, work: Work, function: Callable[[Work], Result], single: bool) -> Result:
-    if single and connection.isolation_level is None:
-        return function(work)
-    # Not a deferred transaction: two that read first and then write would get in each other's way.
-    connection.execute('BEGIN IMMEDIATE').close()
+    if not single:
+        # Not a deferred transaction: two that read first and then write would get in each other's way.
+        connection.execute('BEGIN IMMEDIATE').close()
     try:
         result = function(work)
         connection.commit()
@@ -235,7 +234,11 @@ def _run_on_sqlite(connection: Any, work: Work, function: Callable[[Work], Resul
 
 
 def _run_by_alchemy(database: Database, function: Callable[[Work], Result], single: bool) -> Result:
-    engine = database.engine.execution_options(isolation_level='AUTOCOMMIT') if single else database.engine
+    engine = database.engine
+    if single and database.dialect.name == 'sqlite':
+        engine = engine.execution_options(stream_without_begin=True)
+    elif single:
+        engine = engine.execution_options(isolation_level='AUTOCOMMIT')
     with engine.begin() as connection:
         return function(AlchemyWork(connection, database.dialect, database.known))
 

@@ -22,7 +22,7 @@ from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, MissingDependencyError
 
 try:
-    import sqlalchemy
+    import sqlalchemy as sqlalchemy
 except ImportError:
     sqlalchemy = None  # type: ignore[assignment]
 

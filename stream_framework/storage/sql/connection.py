@@ -169,7 +169,8 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    if connection.get_execution_options().get('isolation_level') != 'AUTOCOMMIT':
+    options = connection.get_execution_options()
+    if not (options.get('stream_without_begin') or options.get('isolation_level') == 'AUTOCOMMIT'):
         connection.exec_driver_sql('BEGIN IMMEDIATE')
 
 

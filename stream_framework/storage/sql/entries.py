@@ -9,7 +9,7 @@ from typing import Any
 
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.sql.client import Work
-from stream_framework.storage.sql.numbers import encode
+from stream_framework.storage.sql.numbers import decode, encode
 from stream_framework.storage.sql.texts import pack, unpack
 
 #: How many rows one statement writes.
@@ -114,10 +114,21 @@ def _add_on_postgres(work: Work, keys: Sequence[str], rows: Rows, replacing: boo
     return new
 
 
-def replace(work: Work, key: str, rows: Rows) -> None:
-    """Replace what is stored of entries that are there, in one timeline."""
+def replace(work: Work, key: str, rows: Rows) -> set[int]:
+    """Replace what is stored of entries that are there, in one timeline; returns their numbers."""
+    return _found(work, work.dialect.replace_entries, key, rows)
+
+
+def find(work: Work, key: str, rows: Rows) -> set[int]:
+    """Return the numbers of those entries that are there, in one timeline."""
+    return _found(work, work.dialect.existing_entries, key, rows)
+
+
+def _found(work: Work, statement: str, key: str, rows: Rows) -> set[int]:
+    found: set[int] = set()
     for part in work.dialect.rows([row[0] for row in rows], [row[1] for row in rows]):
-        work.count(work.dialect.replace_entries, {'key': key, **part})
+        found.update(decode(number) for (number,) in work.rows(statement, {'key': key, **part}))
+    return found
 
 
 def remove(work: Work, keys: Sequence[str], numbers: Sequence[bytes]) -> int:
@@ -146,4 +157,4 @@ def touch(work: Work, keys: Sequence[str]) -> dict[str, int]:
         'keys': work.dialect.keys(list(dict.fromkeys(keys))),
         'version': work.dialect.fresh_version(),
     }
-    return {key: number for key, number in work.rows(work.dialect.touch_feeds, values)}
+    return {row[0]: row[1] for row in work.rows(work.dialect.touch_feeds, values)}

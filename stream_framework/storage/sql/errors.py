@@ -81,14 +81,15 @@ _ADVICE = (
     Advice(
         ('TooManyConnections',),
         ('too many clients', 'too many connections', 'remaining connection slots'),
-        "all of its connections are taken: lower 'pool_size' and 'max_overflow' in STREAM_SQL_OPTIONS (each process has a "
-        'pool), raise max_connections of the server, or put PgBouncer before it',
+        "all of its connections are taken: lower 'pool_size' and 'max_overflow' in STREAM_SQL_OPTIONS (each process "
+        'has a pool), raise max_connections of the server, or put PgBouncer before it',
         True,
     ),
     Advice(
         ('TimeoutError',),
         ('QueuePool limit',),
-        "all connections of this process's pool are taken: raise 'pool_size' in STREAM_SQL_OPTIONS, or use fewer threads",
+        "all connections of this process's pool are taken: raise 'pool_size' in STREAM_SQL_OPTIONS, or use fewer "
+        'threads',
         True,
     ),
     Advice(
@@ -116,7 +117,8 @@ _ADVICE = (
     Advice(
         ('OperationalError', 'InterfaceError', 'AdminShutdown', 'CrashShutdown', 'CannotConnectNow'),
         (),
-        'is it running, and reachable from here? Check the address in STREAM_SQL_URL; running the same work again is safe',
+        'is it running, and reachable from here? Check the address in STREAM_SQL_URL; running the same work again is '
+        'safe',
         True,
     ),
 )

@@ -1,8 +1,8 @@
 """The guard: change feeds of groups only if nobody has written to them since they were read.
 
 A feed's row has a version, which every write to groups counts up. What is read has the version of that moment; a change
-counts it up only if it still is that one, which also locks the feed's row (in the order of keys, so that nobody waits in
-a circle; on SQLite only one transaction writes anyway). Groups and their markers then change in the same transaction.
+counts it up only if it still is that one, which also locks the feed's row (in the order of keys, so that nobody waits
+in a circle; on SQLite only one transaction writes anyway). Groups and their markers then change in this transaction.
 """
 
 from __future__ import annotations

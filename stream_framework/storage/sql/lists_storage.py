@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.batch import iter_parts
@@ -107,9 +108,9 @@ class SqlListsStorage(BaseListsStorage):
                     )
                 after = found[-1][0] if found else after
 
-    def _read(self, work: Work, statement: str, keys: Sequence[str]) -> list[tuple[str, object]]:
+    def _read(self, work: Work, statement: str, keys: Sequence[str]) -> list[tuple[str, Any]]:
         values = {'keys': work.dialect.keys(list(dict.fromkeys(keys)))}
-        return [tuple(row) for row in work.rows(getattr(work.dialect, statement), values)]  # type: ignore[misc]
+        return [(row[0], row[1]) for row in work.rows(getattr(work.dialect, statement), values)]
 
     def _about(self, names: Sequence[str] | Mapping[str, object]) -> str:
         return 'lists ' + ', '.join(repr(self.get_key(name)) for name in names)

@@ -56,7 +56,8 @@ BEGIN
     WHERE list = NEW.list AND item IN (SELECT value FROM json_each(NEW.olds)) AND item IS NOT NEW.item;
     DELETE FROM stream_items
     WHERE list = NEW.list AND position < (
-        SELECT position FROM stream_items WHERE list = NEW.list ORDER BY position DESC LIMIT 1 OFFSET NEW.max_length - 1);
+        SELECT position FROM stream_items WHERE list = NEW.list
+        ORDER BY position DESC LIMIT 1 OFFSET NEW.max_length - 1);
 END
 """
 #: What is made on SQLite besides the tables.

@@ -90,6 +90,20 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         write = Write(self, 'remove', [key], activities, kwargs.get('trim_length'))
         return client.run(lambda work: self.write_and_count(work, write), f'feed {key!r}')
 
+    def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
+        """One transaction, and one statement for each timeline, which replaces only what it finds."""
+
+        def work(work: Work) -> list[list[int]]:
+            find = entries.find if self.keeps_references else entries.replace
+            found = []
+            # In one order for all, so that two never wait for each other.
+            for key, data in sorted(updates, key=lambda update: update[0]):
+                there = find(work, pack(key), entries.rows_of(self.order, data))
+                found.append((key, data, [activity_id for activity_id in data if self.order(activity_id) in there]))
+            return [next(there for _, of, there in found if of is data) for _, data in updates]
+
+        return client.run(work, 'feeds')
+
     def trim_storage(self, key: str, length: int) -> int:
         """Keep the newest; returns how many went."""
 

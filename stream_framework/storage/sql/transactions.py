@@ -28,15 +28,16 @@ def transaction(target: Any) -> Iterator[None]:
     after a rollback. The transaction must be one of the database that the feeds are in. Threads that the block starts
     don't take part.
 
-    :param target: a SQLAlchemy ``Connection`` or ORM ``Session``, or the alias of a Django database. Where Django has no
-        ``atomic()`` block open, this is one.
+    :param target: a SQLAlchemy ``Connection`` or ORM ``Session``, or the alias of a Django database. Where Django has
+        no ``atomic()`` block open, this is one.
     :raises ConfigurationError: for anything else
 
-    >>> import sqlalchemy
+    >>> from stream_framework import settings
     >>> from stream_framework.activity import Activity
     >>> from stream_framework.feeds.sql import SqlFeed
     >>> from stream_framework.storage.sql import connection, transaction
     >>> from stream_framework.verbs import Love
+    >>> settings.configure(STREAM_SQL_URL='sqlite://')
     >>> feed = SqlFeed('a doctest')
     >>> with connection.get_engine().connect() as mine:
     ...     with transaction(mine):
@@ -45,6 +46,7 @@ def transaction(target: Any) -> Iterator[None]:
     1
     >>> feed[:5]
     []
+    >>> del settings.STREAM_SQL_URL
     """
     config.require_sqlalchemy()
     if isinstance(target, str):
@@ -94,12 +96,12 @@ def _connection_getter(target: Any) -> Callable[[], Any]:
     if isinstance(target, orm.scoped_session):
         target = target()
     if isinstance(target, orm.Session):
-        return target.connection  # type: ignore[no-any-return]
+        return target.connection
     if isinstance(target, sa.Connection):
         return lambda: target
     raise ConfigurationError(
-        f"a transaction is taken part in by a SQLAlchemy Connection or Session, or the alias of a Django database ('default'), "
-        f'not by {type(target).__name__}'
+        'transaction() takes a SQLAlchemy Connection or Session, or the alias of a Django database '
+        f"('default'), not {type(target).__name__}"
     )
 
 

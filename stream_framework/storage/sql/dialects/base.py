@@ -1,6 +1,7 @@
 """Statements that both databases understand, but for what a list of values is; see the two others for that.
 
-``{feeds}`` and so on stand for the tables, ``{keys}``, ``{rows}`` and ``{items}`` for lists of values, ``:name`` for one.
+``{feeds}`` and so on stand for the tables, ``{keys}``, ``{rows}`` and ``{items}`` for lists of values, ``:name`` for
+one value.
 """
 
 from __future__ import annotations
@@ -46,8 +47,13 @@ class Dialect:
         DELETE FROM {entries} WHERE (feed, number) IN (
             SELECT f.id, d.number FROM {keys} {join} {feeds} f ON f.key = k.key CROSS JOIN {rows})"""
     remove_between = """
-        DELETE FROM {entries} WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND number BETWEEN :low AND :high"""
+        DELETE FROM {entries}
+        WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND number BETWEEN :low AND :high"""
+    #: Replaces the data of entries of one timeline; gives their numbers.
     replace_entries: str
+    existing_entries = """
+        SELECT e.number FROM {rows} {join} {entries} e
+        ON e.feed = (SELECT id FROM {feeds} WHERE key = :key) AND e.number = d.number"""
     trim_entries = """
         DELETE FROM {entries} WHERE (feed, number) IN (
             SELECT e.feed, e.number FROM (

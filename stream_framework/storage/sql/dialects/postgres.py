@@ -12,14 +12,16 @@ _PLACEHOLDER = re.compile(r'(?<![:\w]):([a-z_]+)')
 
 
 class Postgres(Dialect):
-    """Statements for PostgreSQL 13 and later. Rows are locked in the order of their keys, so that nobody waits in a circle."""
+    """Statements for PostgreSQL 13 and later. Rows are locked in the order of their keys: nobody waits in a circle."""
 
     name = 'postgresql'
     fragments = {
         'keys': 'unnest(:keys::text[]) WITH ORDINALITY AS k(key, position)',
         'ids': 'SELECT unnest(:ids::bigint[])',
         'rows': 'unnest(:numbers::bytea[], :datas::text[]) AS d(number, data)',
-        'items': 'unnest(:lists::text[], :items::text[], :ns::int[], :positions::bigint[]) AS i(list, item, n, position)',
+        'items': (
+            'unnest(:lists::text[], :items::text[], :ns::int[], :positions::bigint[]) AS i(list, item, n, position)'
+        ),
         'join': 'JOIN',
         'for_update': 'FOR UPDATE OF i',
     }
@@ -39,7 +41,8 @@ class Postgres(Dialect):
     put_entries = add_entries.replace('DO NOTHING RETURNING 1)', 'DO UPDATE SET data = excluded.data RETURNING 1)')
     replace_entries = """
         UPDATE {entries} e SET data = d.data FROM {rows}
-        WHERE e.feed = (SELECT id FROM {feeds} WHERE key = :key) AND e.number = d.number"""
+        WHERE e.feed = (SELECT id FROM {feeds} WHERE key = :key) AND e.number = d.number
+        RETURNING e.number"""
     make_feeds = Dialect.make_feeds.replace(':version', ':version::bigint')
     touch_feeds = Dialect.touch_feeds.replace(':version', ':version::bigint')
     put_intents = Dialect.put_intents.replace(':expires', ':expires::float8').replace(':value', ':value::text')
@@ -62,7 +65,8 @@ class Postgres(Dialect):
         ORDER BY k.position, e.number DESC"""
     guard = """
         INSERT INTO {feeds} AS f (key, version)
-        SELECT g.key, g.version FROM unnest(:keys::text[], :versions::bigint[], :known::bool[]) AS g(key, version, known)
+        SELECT g.key, g.version
+        FROM unnest(:keys::text[], :versions::bigint[], :known::bool[]) AS g(key, version, known)
         WHERE NOT g.known OR EXISTS (SELECT 1 FROM {feeds} o WHERE o.key = g.key) ORDER BY g.key
         ON CONFLICT (key) DO UPDATE SET version = f.version + 1 WHERE f.version = excluded.version RETURNING key, id"""
     change = """
@@ -75,7 +79,8 @@ class Postgres(Dialect):
             ON CONFLICT (feed, number) DO UPDATE SET data = excluded.data),
         o AS (SELECT * FROM unnest(:o_changes::int[], :o_lists::text[], :o_items::text[], :o_go::bool[])
             AS o(change, list, item, goes)),
-        m AS (SELECT * FROM unnest(:m_changes::int[], :m_lists::text[], :m_items::text[], :m_renew::bool[], :m_lengths::int[])
+        m AS (SELECT * FROM unnest(
+            :m_changes::int[], :m_lists::text[], :m_items::text[], :m_renew::bool[], :m_lengths::int[])
             AS m(change, list, item, renew, length)),
         marked AS (
             SELECT DISTINCT o.change FROM o JOIN {items_table} i ON i.list = o.list AND i.item = o.item),

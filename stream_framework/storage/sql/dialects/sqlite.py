@@ -39,7 +39,8 @@ class Sqlite(Dialect):
         ON CONFLICT (feed, number) DO NOTHING"""
     replace_entries = """
         UPDATE {entries} SET data = d.data FROM {rows}
-        WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND {entries}.number = d.number"""
+        WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND {entries}.number = d.number
+        RETURNING number"""
     #: Makes feeds, and reads intents on the way: gives whether each is new, and the intents as JSON.
     make_and_read = """
         INSERT INTO {feeds} AS f (key, version) SELECT k.key, :version FROM {keys} WHERE true
@@ -74,7 +75,8 @@ class Sqlite(Dialect):
             json_extract(value, '$[2]'), NULL, NULL, NULL, NULL, NULL FROM json_each(:entries)
         UNION ALL
         SELECT NULL, NULL, NULL, NULL, json_extract(value, '$[0]'), json_extract(value, '$[1]'),
-            json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]') FROM json_each(:markers)"""
+            json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]')
+        FROM json_each(:markers)"""
 
     def keys(self, keys: Sequence[str]) -> Any:
         """JSON, in which a lone surrogate can't be said: binding it raises ``UnicodeEncodeError``."""
@@ -116,7 +118,7 @@ class Sqlite(Dialect):
         markers: Sequence[tuple[str, Sequence[str], str | None, bool, int | None]],
     ) -> Iterator[Values]:
         """All ids of one length at once; the markers with the first of them."""
-        entries = [(feed, 1, number, None) for feed, number in removed]
+        entries: list[tuple[int, int, bytes, str | None]] = [(feed, 1, number, None) for feed, number in removed]
         entries += [(feed, 2, number, data) for feed, number, data in added]
         given = _json(
             [
