@@ -6,6 +6,7 @@ from tests.contracts.activity_storage import ActivityStorageContract
 from tests.contracts.aggregated_feed import AggregatedFeedContract
 from tests.contracts.badge import BadgeContract
 from tests.contracts.each_his_own import EachHisOwnContract
+from tests.contracts.filters import FiltersContract, StatesContract
 from tests.contracts.flat_feed import FlatFeedContract
 from tests.contracts.follow_storage import FollowStorageContract
 from tests.contracts.lists_storage import ListsStorageContract
@@ -76,4 +77,12 @@ class TestSeen(SeenContract):
 
 
 class TestRelations(RelationsContract):
+    pass
+
+
+class TestFilters(FiltersContract):
+    pass
+
+
+class TestStates(StatesContract):
     pass

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn
 
 from stream_framework.activity import Activity, AggregatedActivity, BaseActivity, DehydratedActivity
 from stream_framework.exceptions import ConfigurationError
-from stream_framework.feeds import seen
+from stream_framework.feeds import filters, seen
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base import (
@@ -108,7 +108,11 @@ class BaseFeed:
     timeline_storage: Any = _MadeOnFirstUse('get_timeline_storage')
     activity_storage: Any = _MadeOnFirstUse('get_activity_storage')
 
+    #: What :meth:`filter` takes besides ids.
+    criteria: ClassVar[tuple[str, ...]] = filters.CRITERIA
+
     _filter_kwargs: ClassVar[Mapping[str, Any]] = {}
+    _wanted: ClassVar[Mapping[str, Any]] = {}
     _ordering_args: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, user_id: Any) -> None:
@@ -395,6 +399,11 @@ class BaseFeed:
 
         :param rehydrate: ``False`` returns references as they are in the timeline
         """
+        if self._wanted:
+            criteria = filters.Criteria(self._wanted, self.activity_class)
+            whole = [] if criteria.is_void else filters.read(self, criteria, stop)[start or 0 :]
+            dehydrate = not rehydrate and self.timeline_storage.keeps_references
+            return [activity.get_dehydrated() for activity in whole] if dehydrate else whole
         if not rehydrate:
             return self._read(start, stop)
         hydrated, found = self._read_page(start, stop)
@@ -438,10 +447,12 @@ class BaseFeed:
         return hydrated
 
     def filter(self, **kwargs: Any) -> Any:
-        """A copy of the feed that shows only part of it; filters add up.
+        """A copy of the feed that shows only part of it; filters add up, and positions count what passes.
 
-        :param kwargs: ``activity_id__gt``, ``activity_id__gte``, ``activity_id__lt``, ``activity_id__lte`` -> an id
-        :raises ValueError: for another filter, or a value that is no id
+        :param kwargs: ``activity_id__gt``, ``activity_id__gte``, ``activity_id__lt``, ``activity_id__lte`` -> an id;
+            on flat feeds ``verb`` -> a verb or its id, ``object_id`` and ``actor_id`` -> an id, or an object that has
+            one; on notification feeds ``unseen`` and ``unread`` -> whether
+        :raises ValueError: for another filter, or a value that can't be
         :raises TypeError: for a feed whose storage can't filter
 
         >>> from stream_framework.feeds.memory import Feed
@@ -450,9 +461,16 @@ class BaseFeed:
         """
         if not self.filtering_supported:
             raise TypeError(f'{type(self).__name__} does not support filtering')
-        self.timeline_storage.bounds(kwargs)
-        filtered = copy.copy(self)
-        filtered._filter_kwargs = _both(self._filter_kwargs, kwargs, self.timeline_storage)  # type: ignore[misc]
+        wanted = {name: value for name, value in kwargs.items() if name in self.criteria}
+        bounds = {name: value for name, value in kwargs.items() if name not in wanted}
+        for name in bounds:
+            if name in filters.CRITERIA or name in filters.STATES:
+                known = ', '.join((*FILTERS, *self.criteria))
+                raise ValueError(f'{type(self).__name__} can not be filtered by {name!r}: use one of {known}')
+        self.timeline_storage.bounds(bounds)
+        filtered: Any = copy.copy(self)
+        filtered._wanted = filters.combine(self._wanted, wanted)
+        filtered._filter_kwargs = filters.both_bounds(self._filter_kwargs, bounds, self.timeline_storage)
         return filtered
 
     def order_by(self, *args: str) -> Any:
@@ -626,18 +644,6 @@ def _fits(given: type, wanted: type) -> bool:
     if given is wanted:
         return True
     return issubclass(given, wanted) and getattr(given, 'serialization_id', 0) is getattr(wanted, 'serialization_id', 1)
-
-
-def _both(old: Mapping[str, Any], new: Mapping[str, Any], storage: Any) -> dict[str, Any]:
-    """Filters that let pass what both let pass."""
-    both = dict(old)
-    for name, value in new.items():
-        if name in both:
-            stricter = max if '__g' in name else min
-            both[name] = stricter(both[name], value, key=lambda item: storage.order(storage.activity_to_id(item)))
-        else:
-            both[name] = value
-    return both
 
 
 def _key_pattern(key_format: str) -> str:

@@ -634,7 +634,7 @@ class FlatFeedContract:
         assert ids(filtered[:]) == ten[6:]
 
     @pytest.mark.parametrize(
-        'field', ['activity', 'id', 'activity_id', 'activity_id__in', 'time__gt', 'actor_id', 'activity_id_gt']
+        'field', ['activity', 'id', 'activity_id', 'activity_id__in', 'time__gt', 'target_id', 'activity_id_gt']
     )
     def test_unknown_filters(self, feed: Any, field: str) -> None:
         with pytest.raises(ValueError):

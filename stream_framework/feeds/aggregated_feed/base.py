@@ -7,7 +7,7 @@ import contextvars
 import copy
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregator
@@ -42,6 +42,8 @@ class AggregatedFeed(BaseFeed):
     >>> feed.delete()
     """
 
+    #: A group has no verb, object or actor of its own.
+    criteria: ClassVar[tuple[str, ...]] = ()
     #: How activities are grouped and ranked.
     aggregator_class: type[BaseAggregator] = RecentVerbAggregator
     #: What the groups are.
@@ -260,7 +262,7 @@ class AggregatedFeed(BaseFeed):
         for entry in snapshot.entries:
             by_id[self.timeline_storage.load_entry(snapshot.key, entry).serialization_id] = entry
         unfiltered = copy.copy(self)
-        unfiltered._filter_kwargs, unfiltered._ordering_args = {}, ()  # type: ignore[misc]
+        unfiltered._filter_kwargs, unfiltered._ordering_args, unfiltered._wanted = {}, (), {}  # type: ignore[misc]
         groups = unfiltered[:length]
         return [(by_id.get(group.serialization_id, (group.serialization_id, None)), group) for group in groups]
 

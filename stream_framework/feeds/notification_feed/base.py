@@ -9,6 +9,7 @@ from stream_framework import ids
 from stream_framework.activity import AggregatedActivity, BaseActivity, NotificationActivity
 from stream_framework.aggregators.base import BaseAggregator, NotificationAggregator
 from stream_framework.exceptions import ConfigurationError
+from stream_framework.feeds import filters
 from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
 from stream_framework.feeds.aggregated_feed.updates import mark_ids
 from stream_framework.feeds.base import _as_list, _key_pattern
@@ -40,6 +41,7 @@ class BaseNotificationFeed(AggregatedFeed):
     >>> feed.delete()
     """
 
+    criteria = filters.STATES
     key_format = 'notification_feed:%(user_id)s'
     timeline_serializer: Any = NotificationSerializer
     aggregator_class: type[BaseAggregator] = NotificationAggregator
@@ -199,12 +201,41 @@ class BaseNotificationFeed(AggregatedFeed):
 
     def get_activity_slice(self, start: int | None = None, stop: int | None = None, rehydrate: bool = True) -> Groups:
         """The groups at the positions from ``start`` up to, not including, ``stop``, with their marks."""
+        if self._wanted:
+            return self._read_in_states(start or 0, stop)
         groups = super().get_activity_slice(start, stop, rehydrate)
-        names = self._tracked()
-        if groups and names:
-            marked = self.feed_markers.get(*names)
-            self.annotate(groups, dict(zip(names, [marked] if len(names) == 1 else marked, strict=True)))
+        if groups and self._tracked():
+            self.annotate(groups, self._marked())
         return groups
+
+    def filter(self, **kwargs: Any) -> Any:
+        """A copy of the feed that shows only part of it; filters add up.
+
+        ``filter(unseen=True)`` shows the groups that are unseen, ``filter(unread=True)`` those that are unread, and
+        ``False`` the others.
+
+        :raises ValueError: for another filter, a value that can't be, or a state that isn't tracked
+        """
+        for name in filters.STATES:
+            if name in kwargs and name not in self._tracked():
+                raise ValueError(f'{type(self).__name__} does not know what is {name}: set track_{name} to True')
+        return super().filter(**kwargs)
+
+    def _read_in_states(self, start: int, stop: int | None) -> Groups:
+        """The groups that are in the states that the feed is filtered by; their marks are as of one moment."""
+        marked = self._marked()
+        wanted = filters.InStates(self._wanted, marked, mark_ids)
+        if wanted.is_void:
+            return []
+        groups = filters.read(self, wanted, stop, wanted.oldest())[start:]
+        self.annotate(groups, marked)
+        return groups
+
+    def _marked(self) -> dict[str, list[str]]:
+        """The ids of groups in each of the lists. One round trip."""
+        names = self._tracked()
+        marked = self.feed_markers.get(*names)
+        return dict(zip(names, [marked] if len(names) == 1 else marked, strict=True))
 
     def annotate(self, groups: Groups, marked: dict[str, list[str]]) -> None:
         """Set ``is_seen`` and ``is_read`` of groups from the ids that are marked."""

@@ -1,0 +1,200 @@
+"""Filters by what an entry is: verb, object and actor in flat feeds, unseen and unread in notification feeds.
+
+A timeline is sorted by id and knows nothing else, so a filtered page is read on, in growing steps, until it is full.
+1.4.0's int ids have the verb in their last three digits and the object in the ten before: what can't pass by these is
+not looked up. Ids of the other recipe end in a hash, which may look the same. So digits only count where they name a
+registered verb and an object below :data:`SURE_OBJECTS`, as a hash does about once in a million; and whatever passes by
+them is looked at as a whole.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stream_framework import ids
+from stream_framework.activity import Activity
+from stream_framework.verbs.base import Verb, get_verb_storage
+
+if TYPE_CHECKING:
+    from stream_framework.feeds.base import BaseFeed
+
+#: The filters of flat feeds, besides those by id.
+CRITERIA = ('verb', 'object_id', 'actor_id')
+#: The filters of notification feeds, besides those by id.
+STATES = ('unseen', 'unread')
+#: Objects below this are read from the digits of an id.
+SURE_OBJECTS = 10**6
+#: How many entries one step reads at least, and at most.
+SHORTEST_STEP, LONGEST_STEP = 25, 1000
+
+
+def check(name: str, value: Any) -> Any:
+    """Return what a filter compares with.
+
+    :raises ValueError: for a value that can't be
+    """
+    if name in STATES:
+        if not isinstance(value, bool):
+            raise ValueError(f'a feed can not be filtered by {name}={value!r}: give True or False')
+        return value
+    if name == 'verb':
+        return _verb_id(value)
+    if value is None or isinstance(value, (bool, float, bytes)):
+        raise ValueError(f'a feed can not be filtered by {name}={value!r}: give an int, a str, a UUID or an object')
+    return ids.object_id(value)
+
+
+def _verb_id(value: Any) -> int:
+    if isinstance(value, Verb) or (isinstance(value, type) and issubclass(value, Verb)):
+        return value.id
+    if type(value) is int and get_verb_storage().get(value) is not None:
+        return value
+    raise ValueError(f'a feed can not be filtered by verb={value!r}: give a verb, or the id of one that is registered')
+
+
+def both_bounds(old: Mapping[str, Any], new: Mapping[str, Any], storage: Any) -> dict[str, Any]:
+    """Return filters by id that let pass what both let pass."""
+    both = dict(old)
+    for name, value in new.items():
+        if name in both:
+            stricter = max if '__g' in name else min
+            both[name] = stricter(both[name], value, key=lambda item: storage.order(storage.activity_to_id(item)))
+        else:
+            both[name] = value
+    return both
+
+
+def combine(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return filters that let pass what both let pass; a name that has two values lets nothing pass."""
+    both = dict(old)
+    for name, value in new.items():
+        wanted = check(name, value)
+        both[name] = NOTHING if name in both and not _is_same_id(both[name], wanted) else wanted
+    return both
+
+
+#: A value that no entry has.
+NOTHING = object()
+
+
+def _contradict(wanted: Mapping[str, Any]) -> bool:
+    return any(value is NOTHING for value in wanted.values())
+
+
+def _is_same_id(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
+
+
+class Criteria:
+    """What an activity must be: verb, object, actor."""
+
+    def __init__(self, wanted: Mapping[str, Any], activity_class: type[Activity]) -> None:
+        #: Whether no activity can pass.
+        self.is_void = _contradict(wanted)
+        self.verb_id = wanted.get('verb')
+        self.ids = [(name, value) for name, value in wanted.items() if name != 'verb']
+        self._object_id = wanted.get('object_id')
+        #: Whether ids of 1.4.0's recipe say enough.
+        self.reads_ids = (
+            'actor_id' not in wanted
+            and activity_class.serialization_id is Activity.serialization_id
+            and not isinstance(self._object_id, (str, uuid.UUID))
+        )
+
+    def may_pass(self, entry: Any) -> bool:
+        """Return whether an entry, perhaps only a reference, may be one: false only if its id says so."""
+        if not self.reads_ids or not entry.dehydrated:
+            return True
+        object_id, verb_id = divmod(abs(ids.normalize_id(entry.serialization_id)) % ids.REST, ids.MAX_VERB_ID)
+        if self.verb_id in (None, verb_id) and self._object_id in (None, object_id):
+            return True
+        return object_id >= SURE_OBJECTS or get_verb_storage().get(verb_id) is None
+
+    def passes(self, activity: Any) -> bool:
+        """Return whether a whole activity is one."""
+        if self.verb_id is not None and activity.verb.id != self.verb_id:
+            return False
+        return all(_is_same_id(getattr(activity, name), value) for name, value in self.ids)
+
+
+class InStates:
+    """What a group must be: unseen, or unread, or not."""
+
+    #: What passes is known before anything is looked up.
+    reads_ids = True
+
+    def __init__(
+        self,
+        wanted: Mapping[str, bool],
+        marked: Mapping[str, Collection[str]],
+        names_of: Callable[[Any], tuple[str, ...]],
+    ) -> None:
+        self._wanted = [(frozenset(marked[name]), value) for name, value in wanted.items()]
+        self._names_of = names_of
+        #: Whether no group can pass.
+        self.is_void = _contradict(wanted) or any(value and not ids_of_list for ids_of_list, value in self._wanted)
+
+    def may_pass(self, group: Any) -> bool:
+        """Return whether a group is one."""
+        names = self._names_of(group)
+        return all(marked.isdisjoint(names) is not value for marked, value in self._wanted)
+
+    def passes(self, group: Any) -> bool:
+        """Return whether there is anything in a group that was looked up."""
+        return bool(group.activities)
+
+    def oldest(self) -> int | None:
+        """Return the id of the oldest group that may pass; ``None`` where the oldest of the feed may."""
+        lowest = [min(map(ids.group_order, marked)) for marked, value in self._wanted if value is True and marked]
+        return max(lowest, default=None)
+
+
+def read(feed: BaseFeed, wanted: Criteria | InStates, stop: int | None, oldest: int | None = None) -> list[Any]:
+    """Return the first entries of a feed that pass, whole, up to the position ``stop``.
+
+    Reading goes on from the last id, so what comes in meanwhile neither hides nor repeats an entry.
+
+    :param oldest: the id of the oldest entry that may pass, if that is known
+    """
+    storage = feed.timeline_storage
+    reader: Any = copy.copy(feed)
+    reader._wanted = {}
+    if oldest is not None:
+        reader._filter_kwargs = both_bounds(reader._filter_kwargs, {'activity_id__gte': oldest}, storage)
+    further = 'activity_id__gt' if storage.ascends(feed._ordering_args) else 'activity_id__lt'
+    found: list[Any] = []
+    looked_at = 0
+    step = LONGEST_STEP if stop is None else min(3 * stop + 10, LONGEST_STEP)
+    while True:
+        entries = reader._read(0, step)
+        candidates = [entry for entry in entries if wanted.may_pass(entry)]
+        while candidates:
+            missing = len(candidates) if stop is None else stop - len(found)
+            # Looking up is what costs: where ids have said enough, only as many as are missing.
+            size = missing if wanted.reads_ids else len(candidates)
+            part, candidates = candidates[:size], candidates[size:]
+            if wanted.reads_ids or feed.needs_hydration(part):
+                part = feed.hydrate_activities(part)
+            found += filter(wanted.passes, part)
+            if stop is not None and len(found) >= stop:
+                return found[:stop]
+        if len(entries) < step:
+            return found
+        looked_at += len(entries)
+        last = storage.activity_to_id(entries[-1])
+        reader._filter_kwargs = both_bounds(reader._filter_kwargs, {further: last}, storage)
+        step = _next_step(step, looked_at, len(found), stop)
+
+
+def _next_step(step: int, looked_at: int, found: int, stop: int | None) -> int:
+    """Return how many entries to read next: as many as it takes at the rate so far, and at most twice as many."""
+    if stop is None:
+        return LONGEST_STEP
+    likely = (stop - found) * looked_at // found * 5 // 4 if found else 2 * step
+    return max(SHORTEST_STEP, min(likely, 2 * step, LONGEST_STEP))
+
+
+__all__ = ['CRITERIA', 'STATES', 'Criteria', 'InStates', 'check', 'combine', 'read']
