@@ -157,19 +157,19 @@ def runs(writes: Iterable[Write]) -> Iterator[list[Write]]:
 def call_all(calls: Iterable[Callable[[], Any]]) -> None:
     """Call each: what is to be done for one feed does not depend on what the hook of another one raises.
 
-    :raises Exception: the first that was raised, when all are done; the others are logged
+    :raises Exception: the first that was raised, when all are done; where there are more, all are in the log
     """
-    failure: Exception | None = None
+    failures: list[Exception] = []
     for call in calls:
         try:
             call()
-        except Exception as error:
-            if failure is None:
-                failure = error
-            else:
-                logger.error('%r failed as well: %s', call, error, exc_info=error)
-    if failure is not None:
-        raise failure
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+    if len(failures) > 1:
+        for number, failure in enumerate(failures, 1):
+            logger.error('failure %d of %d, of which the first is raised', number, len(failures), exc_info=failure)
+    if failures:
+        raise failures[0]
 
 
 def iter_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

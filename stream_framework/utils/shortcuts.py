@@ -42,8 +42,8 @@ class Shortcut:
     """A method, class method or property with the names of the hooks that it goes past.
 
     Which form is called is decided once for each class, and compared with the class's hooks at each call: so a class
-    that is patched after it was made, as applications' tests do, is no special case. (A metaclass that decides once would rule out ``abc.ABC`` beside a
-    feed class, and know nothing of single objects.)
+    that is patched after it was made, as applications' tests do, is no special case. (A metaclass that decides once would
+    rule out ``abc.ABC`` beside a feed class, and know nothing of single objects.)
     """
 
     #: All shortcuts of the library, for the test that holds them to their plain forms.
