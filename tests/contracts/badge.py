@@ -8,7 +8,7 @@ import pytest
 
 from stream_framework.feed_managers.base import Manager, add_operation
 from tests.contracts.aggregated_feed import ByObject
-from tests.contracts.support import act, names
+from tests.contracts.support import act, at, names
 
 
 class BadgeContract:
@@ -79,6 +79,32 @@ class BadgeContract:
         feed.trim(0)
         feed.remove(feed[0][0])
         assert feed.get_notification_data() == {tracked: 0}
+
+    def test_an_update_markers_of_ones_own(self, backend: Any) -> None:
+        told: list[Any] = []
+
+        def update_markers(self: Any, unseen_ids: Any = None, unread_ids: Any = None, operation: str = 'add') -> None:
+            told.append((operation, list(unseen_ids or ()), list(unread_ids or ())))
+            super(feed_class, self).update_markers(unseen_ids, unread_ids, operation)
+
+        base = backend.notification(aggregator_class=ByObject)
+        feed_class = type('Own', (base,), {'update_markers': update_markers})
+        feed = feed_class(1)
+        # Not at a whole second, whose groups have an id of 1.4.0's as well.
+        first, second = (act(n, object=1, time=at(n, ms=5)) for n in (1, 2))
+        feed.add(first)
+        [old] = [group.serialization_id for group in feed[:]]
+        assert told == [('add', [old], [old])]
+        told.clear()
+        feed.add(second)
+        [new] = [group.serialization_id for group in feed[:]]
+        assert sorted(told) == [('add', [new], [new]), ('remove', [old], [old])]
+        assert self.is_true(feed)
+        told.clear()
+        with feed_class.get_timeline_batch_interface() as batch:
+            for user_id in (5, 6):
+                feed_class(user_id).add_many([first], batch_interface=batch)
+        assert told == [('add', [old], [old])] * 2
 
     # trimming
 

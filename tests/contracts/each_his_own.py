@@ -12,7 +12,7 @@ from stream_framework.aggregators.base import RecentVerbAggregator
 from stream_framework.feed_managers.base import Manager, add_operation, remove_operation
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from tests.contracts.aggregated_feed import ByObject
-from tests.contracts.support import act, acts, ids
+from tests.contracts.support import act, acts, at, ids, members
 
 READERS = (1, 2, 3)
 
@@ -192,3 +192,32 @@ class EachHisOwnContract:
             feed.timeline_storage.trim(feed.key, 2, batch_interface=batch)
             feed.add_many(acts(3, first=6), batch_interface=batch)
         assert feed.count() == 5
+
+    @pytest.mark.parametrize('depth', [1, 20])
+    @pytest.mark.parametrize('kind', ['aggregated', 'notification'])
+    def test_a_batch_ends_as_one_by_one(self, backend: Any, kind: str, depth: int) -> None:
+        """Any course of adding and removing, also of groups that are too deep to be merged with."""
+        feed_class = getattr(backend, kind)(aggregator_class=ByObject, merge_max_length=depth)
+        one, two, top = act(1, object=1), act(2, object=1), act(50, object=2)
+        new = act(60, object=1, time=at(60))
+        feed_class.insert_activities([one, two, top, new])
+        courses: list[list[tuple[str, Any]]] = [
+            [('remove', one), ('add', one)],
+            [('add', new), ('remove', new)],
+            [('remove', one), ('remove', two), ('add', one)],
+            [('add', new), ('remove', one), ('add', one), ('remove', two)],
+            [('remove', top), ('add', new)],
+        ]
+        for course in courses:
+            feeds = [feed_class('batched'), feed_class('single')]
+            for feed in feeds:
+                feed.add_many([one, two])
+                feed.add_many([top])
+            with feed_class.get_timeline_batch_interface() as batch:
+                for what, activity in course:
+                    getattr(feeds[0], f'{what}_many')([activity], batch_interface=batch)
+            for what, activity in course:
+                getattr(feeds[1], f'{what}_many')([activity])
+            assert members(feeds[0][:]) == members(feeds[1][:]), course
+            for feed in feeds:
+                feed.delete()

@@ -12,7 +12,7 @@ from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.verbs import Comment, Love
 from tests.contracts.aggregated_feed import ByObject
-from tests.contracts.support import act, acts, at, names
+from tests.contracts.support import act, acts, at, ids, names
 
 
 class OldestFirst(ByObject):
@@ -134,6 +134,15 @@ class MergingContract:
         assert [len(group) for group in feed[:]] == [1, 2]
         feed.remove_many([act(1, object=1)], current_activities=[oldest])
         assert [len(group) for group in feed[:]] == [1, 1]
+
+    def test_a_stale_hint_removes_from_what_is_there(self, backend: Any) -> None:
+        feed = backend.aggregated(aggregator_class=ByObject)(1)
+        feed.add_many([act(1, object=1), act(2, object=1)])
+        stale = feed[:]
+        feed.add(act(3, object=1))
+        feed.remove_many([act(1, object=1)], current_activities=stale)
+        [group] = feed[:]
+        assert ids(group.activities) == ids([act(2, object=1), act(3, object=1)])
 
     # no activity storage
 

@@ -195,8 +195,7 @@ def _plans(storage: Any, updates: Sequence[Update], first: bool) -> list[_Plan]:
         else:
             plan.slots = [_Slot.of(*pair) for pair in update.feed.load_groups(plan.snapshot, plan.entries, plan.length)]
             if update.hint is not None and not update.only_adds:
-                hinted = {group.serialization_id for group in update.hint}
-                plan.slots = [slot for slot in plan.slots if slot.old.serialization_id in hinted]
+                plan.slots = _looked_at(plan.slots, update.hint)
     _hydrate(firsts)
     for plan in firsts:
         plan.difference = _merge(plan)
@@ -275,6 +274,14 @@ def _hinted(storage: Any, update: Update) -> list[_Slot]:
     return [_Slot.of(entry, group) for entry, group in zip(data.items(), groups, strict=True)]
 
 
+def _looked_at(slots: list[_Slot], hint: Sequence[AggregatedActivity]) -> list[_Slot]:
+    """Return the groups that a hint speaks of, by their ids; those that have changed since, by their names."""
+    there = {slot.old.serialization_id for slot in slots}
+    hinted = {group.serialization_id for group in hint}
+    stale = [group.group for group in hint if group.serialization_id not in there]
+    return [slot for slot in slots if slot.old.serialization_id in hinted or slot.old.group in stale]
+
+
 def _hydrate(plans: Sequence[_Plan]) -> None:
     """Look up the activities that the groups which an update needs whole refer to, in one go."""
     incomplete: list[AggregatedActivity] = []
@@ -324,7 +331,8 @@ def _merge(plan: _Plan) -> _Difference | None:
 def _take_out(slots: list[_Slot], removed: frozenset[int], to_id: Callable[[Any], Any]) -> None:
     for slot in slots:
         group = slot.now
-        if group is None or removed.isdisjoint(group._activity_ids or group.activity_ids):
+        # An earlier step may have added to the group since its ids were kept beside.
+        if group is None or removed.isdisjoint([*group._activity_ids, *group.activity_ids]):
             continue
         left = [activity for activity in group.activities if to_id(activity) not in removed]
         if not left:

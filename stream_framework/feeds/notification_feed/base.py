@@ -293,6 +293,8 @@ class _MarkersOfFeed:
 
     def __init__(self, feed: BaseNotificationFeed) -> None:
         self._feed = feed
+        #: The markers storage itself.
+        self.storage = feed.feed_markers
         self.max_length = feed.feed_markers.max_length
 
     def get(self, *names: str) -> Any:

@@ -380,21 +380,29 @@ class GroupStorage(GuardsGroups, BaseTimelineStorage):
         lists: Any = change.lists
         if lists is None or not change.markers:
             return False
+        return not self._is_here(lists)
+
+    def _is_here(self, lists: Any) -> bool:
         storage = getattr(lists, 'timeline_storage', None)
-        return not (isinstance(storage, GroupStorage) and storage.model is self.model)
+        return isinstance(storage, GroupStorage) and storage.model is self.model
 
     def _apply_beside(self, changes: Sequence[Change]) -> list[Change]:
         """Change groups whose marks are kept elsewhere: mark, write, unmark, so that a crash leaves marks."""
         not_done = []
         for change in changes:
             lists, marks = change.lists, change.markers
-            change.mark_new()
+            # A feed's own update_markers() writes into this very partition: done first, it would refuse the groups.
+            here = self._is_here(getattr(lists, 'storage', None))
+            if not here:
+                change.mark_new()
             change.lists, change.markers = None, {}
             refused_ = self.apply_changes([change])
             change.lists, change.markers = lists, marks
             if refused_:
                 not_done.append(change)
                 continue
+            if here:
+                change.mark_new()
             change.unmark_old()
             unmark_trimmed(self, change)
         return not_done
