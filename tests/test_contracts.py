@@ -9,6 +9,7 @@ from tests.contracts.each_his_own import EachHisOwnContract
 from tests.contracts.filters import FiltersContract, StatesContract
 from tests.contracts.flat_feed import FlatFeedContract
 from tests.contracts.follow_storage import FollowStorageContract
+from tests.contracts.hooks import HooksContract
 from tests.contracts.lists_storage import ListsStorageContract
 from tests.contracts.manager import ManagerContract
 from tests.contracts.merging import MergingContract
@@ -45,6 +46,10 @@ class TestAggregatedFeed(AggregatedFeedContract):
 
 
 class TestNotificationFeed(NotificationFeedContract):
+    pass
+
+
+class TestHooks(HooksContract):
     pass
 
 
