@@ -192,7 +192,8 @@ class CassandraTimelineStorage(KeepsSeen, GroupStorage):
 
     def remove_many(self, key: str, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
         """As of the base class; it takes only their ids, so what can't be stored any more can be removed."""
-        wanted = self.activities_to_ids(activities) if self.has_stock_hooks else activities
+        by_ids = self.has_stock_hooks and self.serializes_once
+        wanted = self.activities_to_ids(activities) if by_ids else activities
         return super().remove_many(key, wanted, *args, **kwargs)
 
     def trim_storage(self, key: str, length: int) -> None:
