@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -16,7 +17,7 @@ from stream_framework import __version__, settings
 from stream_framework.checks import redis
 from stream_framework.checks.findings import Finding, redacted
 from stream_framework.checks.settings import check_settings
-from stream_framework.commands import COMMANDS, main
+from stream_framework.commands import COMMANDS, main, progress
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.utils.feed_classes import find_feed_classes
 
@@ -347,3 +348,61 @@ def test_strict(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     assert main(['check', '--no-servers']) == 0
     assert main(['check', '--no-servers', '--strict']) == 1
     assert '0 errors, 1 warning\n' in capsys.readouterr().out
+
+
+APPLICATION = """
+from celery import Celery
+
+from stream_framework.activity import Activity
+from stream_framework.feed_managers.base import FanoutPriority, Manager
+from stream_framework.feeds.base import UserBaseFeed
+from stream_framework.feeds.memory import Feed
+from stream_framework.verbs import Love
+
+app = Celery('pins')
+app.conf.task_always_eager = True
+app.set_default()
+
+
+class UserFeed(UserBaseFeed, Feed):
+    key_format = 'did:%(user_id)s'
+
+
+class PinManager(Manager):
+    feed_classes = {'normal': Feed}
+    user_feed_class = UserFeed
+
+    def get_user_follower_ids(self, user_id):
+        return {FanoutPriority.HIGH: [1]}
+
+
+for n in range(3):
+    PinManager().add_user_activity(13, Activity(13, Love, n))
+"""
+
+
+def test_erase_and_export(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'pins_of_all.py').write_text(APPLICATION)
+    exported = run(tmp_path, 'export', 'pins_of_all:PinManager', '13')
+    assert (exported.returncode, exported.stderr) == (0, '')
+    assert [json.loads(line)['type'] for line in exported.stdout.splitlines()] == ['Like'] * 3
+    nobody = run(tmp_path, 'export', 'pins_of_all:PinManager', '13', '--id-type', 'str')
+    assert nobody.returncode == 0
+    erased = run(tmp_path, 'erase', 'pins_of_all:PinManager', '13')
+    assert (erased.returncode, erased.stderr) == (0, '')
+    assert json.loads(erased.stdout) == {'activities': 3, 'feeds': 0}
+    wrong = run(tmp_path, 'erase', 'pins_of_all:PinManager', '13', '--id-type', 'uuid')
+    assert wrong.returncode == 1
+    assert 'error: ' in wrong.stderr
+    missing = run(tmp_path, 'erase', 'pins_of_nobody:PinManager', '13')
+    assert missing.returncode == 1
+
+
+def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert progress.bar(10) is None
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
+    show = progress.bar(10)
+    assert show is not None
+    show(5)
+    show(10)
+    assert capsys.readouterr().err.endswith(f'\r[{"#" * 20}{" " * 20}] 5 of 10\r[{"#" * 40}] 10 of 10\n')

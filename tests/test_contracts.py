@@ -6,6 +6,7 @@ from tests.contracts.activity_storage import ActivityStorageContract
 from tests.contracts.aggregated_feed import AggregatedFeedContract
 from tests.contracts.badge import BadgeContract
 from tests.contracts.each_his_own import EachHisOwnContract
+from tests.contracts.erasing import ErasingContract
 from tests.contracts.filters import FiltersContract, StatesContract
 from tests.contracts.flat_feed import FlatFeedContract
 from tests.contracts.follow_storage import FollowStorageContract
@@ -15,6 +16,7 @@ from tests.contracts.manager import ManagerContract
 from tests.contracts.merging import MergingContract
 from tests.contracts.no_actor import NoActorContract
 from tests.contracts.notification_feed import NotificationFeedContract
+from tests.contracts.notifying import NotifyingContract
 from tests.contracts.relations import RelationsContract
 from tests.contracts.seen import SeenContract
 from tests.contracts.timeline_storage import TimelineStorageContract
@@ -90,4 +92,12 @@ class TestFilters(FiltersContract):
 
 
 class TestStates(StatesContract):
+    pass
+
+
+class TestNotifying(NotifyingContract):
+    pass
+
+
+class TestErasing(ErasingContract):
     pass

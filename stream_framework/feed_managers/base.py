@@ -9,13 +9,13 @@ This module has what applications call and override. How it is done is in the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 from stream_framework import messages, tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
-from stream_framework.feed_managers import applying, publishing
+from stream_framework.feed_managers import applying, erasing, following, notifying, publishing
 from stream_framework.feed_managers.audience import SOURCE, Audience, with_source
 from stream_framework.feed_managers.follows import Follows
 from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, intents_of
@@ -201,7 +201,59 @@ class Manager(Follows):
         >>> manager.get_feeds(7)
         {'normal': <PinFeed: pins:7>}
         """
-        return {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
+        feeds = {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
+        if self.notification_feed_class is not None:
+            feeds.setdefault(following.NOTIFICATIONS, self.notification_feed_class(user_id))
+        return feeds
+
+    def get_notified_ids(self, activity: Activity) -> Iterable[Any]:
+        """Return whom an activity notifies; the application defines it where it has a ``notification_feed_class``.
+
+        It is asked before something is stored, when activities are added, removed, updated and imported. The actor
+        himself is left out.
+
+        :returns: ids: of the owner of what was loved, of those who are mentioned
+        """
+        raise NotDefinedError(
+            f'{type(self).__name__} has a notification_feed_class, so it must define get_notified_ids(self, activity)'
+        )
+
+    def remove_object(self, user_id: Any, object_id: Any, verb: Any = None) -> int:
+        """Remove all that a user did with an object, each as by :meth:`remove_user_activity`. Reads his user feed.
+
+        :param verb: only what he did with this verb: a class, an instance, or its id
+        :returns: how many activities
+
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> manager.remove_object(13, 42, verb=Love), manager.remove_object(13, 42)
+        (1, 0)
+        """
+        return erasing.remove_object(self, user_id, object_id, verb)
+
+    def erase_user(self, user_id: Any, progress: Callable[[int], Any] | None = None) -> dict[str, int]:
+        """Remove everything that a user did from all feeds and the activity storage, and all that is kept about him.
+
+        His feeds, marks, follows, mutes and blocks go. What others did to him stays theirs, and what was removed before
+        stays in the activity storage, as :meth:`remove_user_activity` leaves it. Killed at any moment and
+        called again, it ends the same.
+
+        :param progress: called with how many activities are done
+        :returns: how many were removed by this call: ``activities``, ``feeds``, and what the follow storage counts
+
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> manager.erase_user(13)['activities'], manager.get_feeds(1)['normal'][:5]
+        (1, [])
+        """
+        return erasing.erase_user(self, user_id, remove_operation, FanoutPriority.HIGH, progress)
+
+    def export_user(self, user_id: Any) -> Iterator[dict[str, Any]]:
+        """Iterate over what a user did, newest first, as Activity Streams 2.0 objects; see ``Activity.to_as2``.
+
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> [said['type'] for said in manager.export_user(13)]
+        ['Like']
+        """
+        return (activity.to_as2() for activity in erasing.activities_in(self.get_user_feed(user_id)))
 
     def count_new(self, user_id: Any) -> dict[str, int]:
         """Count what is new in all feeds of a user: name, as of :meth:`get_feeds`, -> ``feed.count_new()``.
@@ -366,8 +418,16 @@ class Manager(Follows):
 
     def _publication(
         self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]
+    ) -> notifying.Publishes:
+        """Return a fan-out to a user's followers, and to those whom it notifies, which can be published."""
+        followers = self._followers_publication(user_id, operation, kwargs)
+        if self.notification_feed_class is None:
+            return followers
+        return notifying.Together(followers, notifying.Notices(self, FanoutPriority.HIGH, operation, kwargs))
+
+    def _followers_publication(
+        self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]
     ) -> publishing.Publication | publishing.PublicationInWorker:
-        """Return a fan-out to a user's followers, which can be published."""
         make = publishing.PublicationInWorker if self.publish_in_worker else publishing.Publication
         # The application's own may have others than those who follow.
         own_followers = getattr(self.get_user_follower_ids, '__func__', None) is not Manager.get_user_follower_ids

@@ -76,5 +76,5 @@ def _in_class(value: type) -> list[type]:
     else:
         of_manager = getattr(value, 'feed_classes', None)
         named = [*of_manager.values()] if isinstance(of_manager, dict) else []
-        named.append(getattr(value, 'user_feed_class', None))
+        named += (getattr(value, name, None) for name in ('user_feed_class', 'notification_feed_class'))
     return [feed_class for feed_class in named if isinstance(getattr(feed_class, 'timeline_storage_class', None), type)]
