@@ -340,7 +340,7 @@ def test_a_schema(postgres: Any) -> None:
     with pytest.raises(StorageError, match='schema'):
         tables.sync(get_database())
     postgres_nodes.execute(postgres.url, 'CREATE SCHEMA feeds')
-    assert len(tables.sync(get_database())) == 7
+    assert len(tables.sync(get_database())) == 8
     assert tables.sync(get_database()) == []
     Flat(1).add_many(acts(3))
     Notifications(1).add(act(1))
@@ -362,7 +362,7 @@ def test_sync_by_several_at_once(postgres: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, made)) == [0, 0, 0, 7]
+    assert sorted(map(len, made)) == [0, 0, 0, 8]
     settings.configure(STREAM_SQL_SCHEMA=None)
 
 

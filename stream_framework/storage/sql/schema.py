@@ -8,6 +8,7 @@ table                   a row for
 ``stream_activities``   each whole activity
 ``stream_items``        each item of a list (the markers of notification feeds); ``n`` tells equal items of a list apart
 ``stream_intents``      each intent: what was published last
+``stream_seen``         each timeline that was marked as seen: how far
 ``stream_ledger``       each message that was published and isn't done
 ``stream_schema``       the version of these tables
 ======================  ==============================================================================================
@@ -28,7 +29,7 @@ from stream_framework.storage.sql.config import sqlalchemy as sa
 VERSION = 1
 #: What all names begin with.
 PREFIX = 'stream_'
-TABLES = ('feeds', 'entries', 'activities', 'items', 'intents', 'ledger', 'schema')
+TABLES = ('feeds', 'entries', 'activities', 'items', 'intents', 'seen', 'ledger', 'schema')
 
 # On SQLite: what `INSERT INTO stream_changes` does to groups and to their markers, a row for each, in one statement.
 _CHANGES_VIEW = """
@@ -124,6 +125,12 @@ def metadata(schema: str | None = None) -> Any:
         column('name', text, primary_key=True),
         column('value', sa.Text()),
         column('expires', sa.Double(), index=True),
+        sqlite_with_rowid=False,
+    )
+    table(
+        'seen',
+        column('key', text, primary_key=True),
+        column('number', number),
         sqlite_with_rowid=False,
     )
     table(

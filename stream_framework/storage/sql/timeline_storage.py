@@ -12,10 +12,11 @@ from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write
 from stream_framework.storage.changes import Change, Pairs, Snapshot
-from stream_framework.storage.sql import client, entries, groups, intents
+from stream_framework.storage.sql import client, entries, groups, intents, seen
 from stream_framework.storage.sql.activity_storage import SqlActivityStorage
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, encode
+from stream_framework.storage.sql.seen import SqlKeepsSeen
 from stream_framework.storage.sql.texts import pack, unpack
 from stream_framework.utils.shortcuts import shortcut, unchanged
 
@@ -59,7 +60,7 @@ class SqlBatch(BaseBatch):
         return names if isinstance(storage, SqlActivityStorage) and storage.reads_intents_as_usual else ()
 
 
-class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
+class SqlTimelineStorage(SqlKeepsSeen, GuardsGroups, BaseTimelineStorage):
     """Timelines in the tables ``stream_feeds`` and ``stream_entries``.
 
     Trimming is not free here, so a write trims by the feed's ``trim_chance``: a chunk of a fan-out as a whole.
@@ -218,13 +219,14 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
         return int(client.rows('count_entries', f'feed {key!r}', key=pack(key))[0][0])
 
     def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
-        """Delete the feed's row and its entries in one transaction."""
+        """Delete the feed's row, its entries, and how far it was seen, in one transaction."""
 
         def work(work: Work) -> None:
             work.known.discard(pack(key))
             found = [number for (number,) in work.rows(work.dialect.delete_feed, {'key': pack(key)})]
             if found:
                 work.count(work.dialect.delete_entries, {'ids': work.dialect.ids(found)})
+            seen.forget(work, [key])
 
         client.run(work, f'feed {key!r}')
 
@@ -235,6 +237,7 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
             work.known.clear()
             work.count(work.dialect.empty_entries, {})
             work.count(work.dialect.empty_feeds, {})
+            work.count(work.dialect.empty_seen, {})
 
         client.run(work, 'feeds')
 
@@ -254,8 +257,9 @@ class SqlTimelineStorage(GuardsGroups, BaseTimelineStorage):
             if chosen:
                 client.run(work, 'feeds')
             if len(found) < FEEDS_AT_A_TIME:
-                return
+                break
             after = found[-1][1]
+        seen.forget_matching(pattern)
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One statement; the token is the feed's version, and the length."""

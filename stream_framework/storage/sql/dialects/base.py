@@ -139,6 +139,18 @@ class Dialect:
         SELECT i.name, i.value FROM {keys} {join} {intents} i ON i.name = k.key WHERE i.expires > :now"""
     forget_intents = 'DELETE FROM {intents} WHERE expires <= :now'
 
+    # How far timelines were seen. A mark never moves back.
+    put_seen = """
+        INSERT INTO {seen} AS s (key, number) VALUES (:key, :number)
+        ON CONFLICT (key) DO UPDATE SET number = excluded.number WHERE excluded.number > s.number"""
+    get_seen = 'SELECT s.key, s.number FROM {keys} {join} {seen} s ON s.key = k.key'
+    count_new = """
+        SELECT k.key, (
+            SELECT count(*) FROM {entries} e WHERE e.feed = f.id AND e.number > coalesce(s.number, :lowest))
+        FROM {keys} {join} {feeds} f ON f.key = k.key LEFT JOIN {seen} s ON s.key = k.key"""
+    forget_seen = 'DELETE FROM {seen} WHERE key IN (SELECT k.key FROM {keys})'
+    seen_after = 'SELECT key FROM {seen} WHERE key > :after ORDER BY key LIMIT :limit'
+
     # The ledger.
     put_ledger = """
         INSERT INTO {ledger} (minute, id, entry, expires)
@@ -157,6 +169,7 @@ class Dialect:
     # All of a kind.
     empty_entries = 'DELETE FROM {entries}'
     empty_feeds = 'DELETE FROM {feeds}'
+    empty_seen = 'DELETE FROM {seen}'
     empty_activities = 'DELETE FROM {activities}'
     empty_intents = 'DELETE FROM {intents}'
     empty_ledger = 'DELETE FROM {ledger}'
