@@ -41,9 +41,9 @@ _LIBRARY = 'stream_framework.'
 class Shortcut:
     """A method, class method or property with the names of the hooks that it goes past.
 
-    Which form is called is decided once for each class, and compared with the hooks of the class at each call: so a class
-    that is patched after it was made, as tests of applications do, is no special case. (A metaclass that decides once
-    would rule out ``abc.ABC`` beside a feed class, and know nothing of single objects.)
+    Which form is called is decided once for each class, and compared with the hooks of the class at each call: so a
+    class that is patched after it was made, as tests of applications do, is no special case. (A metaclass that decides
+    once would rule out ``abc.ABC`` beside a feed class, and know nothing of single objects.)
     """
 
     #: All shortcuts of the library, for the test that holds them to their plain forms.
