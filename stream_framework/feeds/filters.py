@@ -97,6 +97,7 @@ class Criteria:
         self.verb_id = wanted.get('verb')
         self.ids = [(name, value) for name, value in wanted.items() if name != 'verb']
         self._object_id = wanted.get('object_id')
+        self._verbs = get_verb_storage()
         #: Whether ids of 1.4.0's recipe say enough.
         self.reads_ids = (
             'actor_id' not in wanted
@@ -106,12 +107,14 @@ class Criteria:
 
     def may_pass(self, entry: Any) -> bool:
         """Return whether an entry, perhaps only a reference, may be one: false only if its id says so."""
-        if not self.reads_ids or not entry.dehydrated:
-            return True
-        object_id, verb_id = divmod(abs(ids.normalize_id(entry.serialization_id)) % ids.REST, ids.MAX_VERB_ID)
+        return not self.reads_ids or not entry.dehydrated or self.may_be(ids.normalize_id(entry.serialization_id))
+
+    def may_be(self, activity_id: int) -> bool:
+        """Return whether an activity of this id may be one, by 1.4.0's recipe."""
+        object_id, verb_id = divmod(abs(activity_id) % ids.REST, ids.MAX_VERB_ID)
         if self.verb_id in (None, verb_id) and self._object_id in (None, object_id):
             return True
-        return object_id >= SURE_OBJECTS or get_verb_storage().get(verb_id) is None
+        return object_id >= SURE_OBJECTS or self._verbs.get(verb_id) is None
 
     def passes(self, activity: Any) -> bool:
         """Return whether a whole activity is one."""
@@ -169,15 +172,13 @@ def read(feed: BaseFeed, wanted: Criteria | InStates, stop: int | None, oldest: 
     looked_at = 0
     step = LONGEST_STEP if stop is None else min(3 * stop + 10, LONGEST_STEP)
     while True:
-        entries = reader._read(0, step)
-        candidates = [entry for entry in entries if wanted.may_pass(entry)]
+        entries, candidates = _read_step(reader, wanted, step)
         while candidates:
             missing = len(candidates) if stop is None else stop - len(found)
             # Looking up is what costs: where ids have said enough, only as many as are missing.
             size = missing if wanted.reads_ids else len(candidates)
             part, candidates = candidates[:size], candidates[size:]
-            if wanted.reads_ids or feed.needs_hydration(part):
-                part = feed.hydrate_activities(part)
+            part = _looked_up(feed, wanted, part)
             found += filter(wanted.passes, part)
             if stop is not None and len(found) >= stop:
                 return found[:stop]
@@ -187,6 +188,29 @@ def read(feed: BaseFeed, wanted: Criteria | InStates, stop: int | None, oldest: 
         last = storage.activity_to_id(entries[-1])
         reader._filter_kwargs = both_bounds(reader._filter_kwargs, {further: last}, storage)
         step = _next_step(step, looked_at, len(found), stop)
+
+
+def _read_step(reader: BaseFeed, wanted: Criteria | InStates, step: int) -> tuple[list[Any], list[Any]]:
+    """Return the next entries, and those of them that may pass: ids alone, where these say enough."""
+    if not _reads_only_ids(reader, wanted):
+        entries = reader._read(0, step)
+        return entries, [entry for entry in entries if wanted.may_pass(entry)]
+    filters, orders = reader._filter_kwargs, reader._ordering_args
+    found = reader.timeline_storage.get_ids(reader.key, 0, step, filter_kwargs=filters, ordering_args=orders)
+    return found, list(filter(wanted.may_be, found))  # type: ignore[union-attr]
+
+
+def _looked_up(feed: BaseFeed, wanted: Criteria | InStates, part: list[Any]) -> list[Any]:
+    """Return whole activities, or groups, for what was read."""
+    if _reads_only_ids(feed, wanted):
+        return list(feed.whole_activities.get_map(part).values())
+    return feed.hydrate_activities(part) if wanted.reads_ids or feed.needs_hydration(part) else part
+
+
+def _reads_only_ids(feed: BaseFeed, wanted: Criteria | InStates) -> bool:
+    """Whether a feed can be read as ids: these say enough, and no hook of an application looks at references."""
+    is_enough = isinstance(wanted, Criteria) and wanted.reads_ids
+    return is_enough and feed.reads_as_usual and feed.timeline_storage.holds_references
 
 
 def _next_step(step: int, looked_at: int, found: int, stop: int | None) -> int:

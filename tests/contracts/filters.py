@@ -133,6 +133,20 @@ class FiltersContract:
             feed.remove_activity(activity)
         assert ids(feed.filter(verb=Love)[:8]) == ids(activities[:5] + activities[15:])[::-1][:8]
 
+    def test_an_application_hydrates_in_its_own_way(self, backend: Any) -> None:
+        class Own(backend.flat()):  # type: ignore[misc]
+            def needs_hydration(self, activities: Any) -> bool:
+                return True
+
+            def hydrate_activities(self, activities: Any) -> list[Activity]:
+                hydrated = super().hydrate_activities(activities)
+                return [one for one in hydrated if one.object_id != 503]
+
+        feed = Own(1)
+        backend.prepare(Own)
+        feed.add_many(acts(6))
+        assert [one.object_id for one in feed.filter(verb=Love)[:3]] == [505, 504, 502]
+
     def test_few_among_many(self, backend: Any) -> None:
         feed = backend.flat(max_length=10**4)(1)
         activities = [act(n, verb=Add if n % 97 == 0 else Love, object=n % 7) for n in range(600)]
