@@ -265,6 +265,7 @@ class Sqlite(Backend):
     feed_path = 'stream_framework.feeds.sql:SqlFeed'
     aggregated_feed_path = 'stream_framework.feeds.aggregated_feed.sql:SqlAggregatedFeed'
     notification_feed_path = 'stream_framework.feeds.notification_feed.sql:SqlNotificationFeed'
+    follow_storage_path = 'stream_framework.storage.sql.follow_storage:SqlFollowStorage'
 
     def start(self) -> None:
         available('stream_framework.feeds.sql', 'sqlalchemy')

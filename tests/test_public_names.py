@@ -50,6 +50,7 @@ NAMES: dict[str, str] = {
     'stream_framework.storage.redis.timeline_storage': 'RedisTimelineStorage TimelineCache',
     'stream_framework.storage.redis.lists_storage': 'RedisListsStorage',
     'stream_framework.storage.redis.follow_storage': 'RedisFollowStorage',
+    'stream_framework.storage.sql.follow_storage': 'SqlFollowStorage',
     'stream_framework.storage.redis.structures.base': 'RedisCache',
     'stream_framework.storage.redis.structures.hash': 'RedisHashCache FallbackHashCache ShardedHashCache '
     'ShardedDatabaseFallbackHashCache',

@@ -12,7 +12,7 @@ from typing import Any
 from stream_framework.checks import sql
 from stream_framework.commands import application
 from stream_framework.storage.cassandra import __main__ as cassandra
-from stream_framework.utils.feed_classes import find_feed_classes
+from stream_framework.utils.feed_classes import backend_of, find_feed_classes, find_follow_storages
 
 
 def add_to(commands: Any) -> None:
@@ -35,10 +35,12 @@ def run(options: argparse.Namespace) -> int:
     for name in options.modules:
         application.import_module(name)
     feed_classes = find_feed_classes(options.modules)
-    in_sql = [feed_class for feed_class in feed_classes if sql.uses_sql(feed_class)]
+    of_follows = {backend_of(storage) for storage in find_follow_storages(options.modules)}
+    in_sql = 'sql' in of_follows or any(map(sql.uses_sql, feed_classes))
+    in_cassandra = 'cassandra' in of_follows or any(hasattr(found, 'timeline_cf_name') for found in feed_classes)
     if in_sql or not options.modules:
         sync_sql(options.dry_run)
-    if options.modules and (not in_sql or any(hasattr(feed_class, 'timeline_cf_name') for feed_class in feed_classes)):
+    if options.modules and (in_cassandra or not in_sql):
         return cassandra.sync(options)
     return 0
 

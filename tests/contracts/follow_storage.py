@@ -182,6 +182,22 @@ class FollowStorageContract:
         storage.unfollow(1, {2: 'a dict', 4: 'of ids'})
         assert storage.is_following(1, range(10)) == {3}
 
+    def test_followers_among(self, storage: Any) -> None:
+        for one in IDS:
+            storage.follow(one, ['target'])
+        storage.unfollow(17, ['target'])
+        assert storage.followers_among('target', [*IDS, 18]) == set(IDS) - {17}
+        assert storage.followers_among('target', []) == storage.followers_among('other', IDS) == set()
+        assert storage.followers_among('target', range(300)) == {0}
+
+    def test_is_hiding(self, storage: Any) -> None:
+        storage.mute(1, 2)
+        storage.block(3, 4)
+        assert [one for one in range(6) if storage.is_hiding(one)] == [1, 3, 4]
+        storage.unmute(1, 2)
+        storage.unblock(3, 4)
+        assert not any(map(storage.is_hiding, range(6)))
+
     # names
 
     def test_names_share(self, backend: Any, storage: Any) -> None:

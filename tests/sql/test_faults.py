@@ -18,7 +18,7 @@ from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, SerializationException, StorageConnectionError, StorageError
 from stream_framework.feed_managers.base import add_operation
 from stream_framework.storage.errors import may_succeed_later
-from stream_framework.storage.sql import client, connection, tables
+from stream_framework.storage.sql import client, connection, schema, tables
 from stream_framework.storage.sql.connection import get_database, get_engine
 from tests.backends import unavailable
 from tests.contracts.support import act, acts
@@ -340,7 +340,7 @@ def test_a_schema(postgres: Any) -> None:
     with pytest.raises(StorageError, match='schema'):
         tables.sync(get_database())
     postgres_nodes.execute(postgres.url, 'CREATE SCHEMA feeds')
-    assert len(tables.sync(get_database())) == 8
+    assert len(tables.sync(get_database())) == len(schema.TABLES)
     assert tables.sync(get_database()) == []
     Flat(1).add_many(acts(3))
     Notifications(1).add(act(1))
@@ -362,7 +362,7 @@ def test_sync_by_several_at_once(postgres: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, made)) == [0, 0, 0, 8]
+    assert sorted(map(len, made)) == [0, 0, 0, len(schema.TABLES)]
     settings.configure(STREAM_SQL_SCHEMA=None)
 
 

@@ -142,6 +142,17 @@ class CassandraFollowStorage(BaseFollowStorage):
         edges = self._edges([(user, target) for target in targets])
         return [target for (_, target), edge in edges.items() if not edge.gone]
 
+    def find_followers(self, target: str, users: Sequence[str]) -> Iterable[str]:
+        """One wave, a statement for each 100."""
+        connection.get_session()
+        query = (
+            'SELECT user_id, version, gone FROM {followed} '
+            'WHERE name = ? AND user_id IN ? AND place = 0 AND since = 0 AND target_id = ?'
+        )
+        parts = iter_parts(users, IDS_PER_QUERY)
+        found = self._run(self._bind(query, self.follow_name, list(part), target) for part in parts)
+        return [row['user_id'] for rows in found for row in rows if row['version'] is not None and not row['gone']]
+
     def count_side(self, side: Side, user: str) -> int:
         """One wave, two where there are many buckets; no more than :data:`COUNTED`."""
         connection.get_session()

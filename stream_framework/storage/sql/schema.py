@@ -10,11 +10,13 @@ table                   a row for
 ``stream_intents``      each intent: what was published last
 ``stream_seen``         each timeline that was marked as seen: how far
 ``stream_ledger``       each message that was published and isn't done
+``stream_follows``      each follow: both ends in one row, with the milliseconds since which it is
+``stream_hides``        each mute and each block
 ``stream_schema``       the version of these tables
 ======================  ==============================================================================================
 
 Ids are bytes, see :mod:`~stream_framework.storage.sql.numbers`; texts are as :mod:`~stream_framework.storage.sql.texts`
-packs them, and compare byte by byte. Further tables (follows) belong here, beside these.
+packs them, and compare byte by byte.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from stream_framework.storage.sql.config import sqlalchemy as sa
 VERSION = 1
 #: What all names begin with.
 PREFIX = 'stream_'
-TABLES = ('feeds', 'entries', 'activities', 'items', 'intents', 'seen', 'ledger', 'schema')
+TABLES = ('feeds', 'entries', 'activities', 'items', 'intents', 'seen', 'ledger', 'follows', 'hides', 'schema')
 
 # On SQLite: what `INSERT INTO stream_changes` does to groups and to their markers, a row for each, in one statement.
 _CHANGES_VIEW = """
@@ -139,6 +141,25 @@ def metadata(schema: str | None = None) -> Any:
         column('id', text, primary_key=True),
         column('entry', sa.Text()),
         column('expires', sa.Double(), index=True),
+        sqlite_with_rowid=False,
+    )
+    table(
+        'follows',
+        column('name', text, primary_key=True),
+        column('user_id', text, primary_key=True),
+        column('target_id', text, primary_key=True),
+        column('since', big),
+        sa.Index('stream_follows_followed', 'name', 'user_id', 'since', 'target_id'),
+        sa.Index('stream_follows_followers', 'name', 'target_id', 'since', 'user_id'),
+        sqlite_with_rowid=False,
+    )
+    table(
+        'hides',
+        column('name', text, primary_key=True),
+        column('kind', text, primary_key=True),
+        column('user_id', text, primary_key=True),
+        column('target_id', text, primary_key=True),
+        sa.Index('stream_hides_by_target', 'name', 'kind', 'target_id', 'user_id'),
         sqlite_with_rowid=False,
     )
     table('schema', column('version', sa.Integer(), primary_key=True, autoincrement=False))

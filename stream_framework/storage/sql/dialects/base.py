@@ -166,6 +166,52 @@ class Dialect:
         AND expires > :now ORDER BY minute, id LIMIT :limit"""
     forget_ledger = 'DELETE FROM {ledger} WHERE expires <= :now'
 
+    # Follows, mutes and blocks.
+    add_follows = """
+        INSERT INTO {follows} (name, user_id, target_id, since)
+        SELECT CAST(:name AS text), i.list, i.item, i.position FROM {items} WHERE true ORDER BY i.list, i.item
+        ON CONFLICT (name, user_id, target_id) DO NOTHING"""
+    remove_follows = """
+        DELETE FROM {follows} WHERE (name, user_id, target_id) IN (
+            SELECT CAST(:name AS text), i.list, i.item FROM {items})"""
+    find_followed = """
+        SELECT f.target_id FROM {keys} {join} {follows} f ON f.target_id = k.key
+        WHERE f.name = :name AND f.user_id = :user"""
+    find_followers = """
+        SELECT f.user_id FROM {keys} {join} {follows} f ON f.user_id = k.key
+        WHERE f.name = :name AND f.target_id = :target"""
+    count_followed = 'SELECT count(*) FROM {follows} WHERE name = :name AND user_id = :user'
+    count_followers = 'SELECT count(*) FROM {follows} WHERE name = :name AND target_id = :user'
+    page_of_followed = """
+        SELECT target_id, since FROM {follows}
+        WHERE name = :name AND user_id = :user AND (since, target_id) < (:since, :other)
+        ORDER BY since DESC, target_id DESC LIMIT :limit"""
+    page_of_followers = """
+        SELECT user_id, since FROM {follows}
+        WHERE name = :name AND target_id = :user AND (since, user_id) < (:since, :other)
+        ORDER BY since DESC, user_id DESC LIMIT :limit"""
+    add_hides = """
+        INSERT INTO {hides} (name, kind, user_id, target_id)
+        SELECT CAST(:name AS text), CAST(:kind AS text), i.list, i.item FROM {items} WHERE true ORDER BY i.list, i.item
+        ON CONFLICT (name, kind, user_id, target_id) DO NOTHING"""
+    remove_hides = """
+        DELETE FROM {hides} WHERE (name, kind, user_id, target_id) IN (
+            SELECT CAST(:name AS text), CAST(:kind AS text), i.list, i.item FROM {items})"""
+    hidden_after = """
+        SELECT target_id FROM {hides} WHERE name = :name AND kind = :kind AND user_id = :user AND target_id > :after
+        ORDER BY target_id LIMIT :limit"""
+    hiders_after = """
+        SELECT user_id FROM {hides} WHERE name = :name AND kind = :kind AND target_id = :user AND user_id > :after
+        ORDER BY user_id LIMIT :limit"""
+    #: Pairs of an actor and a user who must not see what the actor does.
+    find_hides = """
+        SELECT target_id, user_id FROM {hides}
+        WHERE name = :name AND kind IN ('mute', 'block') AND user_id {in_users} AND target_id {in_actors}
+        UNION SELECT user_id, target_id FROM {hides}
+        WHERE name = :name AND kind = 'block' AND user_id {in_actors} AND target_id {in_users}"""
+    flush_follows = 'DELETE FROM {follows} WHERE name = :name'
+    flush_hides = 'DELETE FROM {hides} WHERE name = :name'
+
     # All of a kind.
     empty_entries = 'DELETE FROM {entries}'
     empty_feeds = 'DELETE FROM {feeds}'

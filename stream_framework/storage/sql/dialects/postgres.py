@@ -22,6 +22,8 @@ class Postgres(Dialect):
         'items': (
             'unnest(:lists::text[], :items::text[], :ns::int[], :positions::bigint[]) AS i(list, item, n, position)'
         ),
+        'in_actors': '= ANY(:actors::text[])',
+        'in_users': '= ANY(:users::text[])',
         'join': 'JOIN',
         'for_update': 'FOR UPDATE OF i',
     }

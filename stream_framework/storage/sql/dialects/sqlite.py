@@ -21,6 +21,8 @@ class Sqlite(Dialect):
         'rows': '(SELECT substr(:numbers, 1 + :width * key, :width) AS number, value AS data FROM json_each(:datas)) d',
         'items': """(SELECT json_extract(value, '$[0]') AS list, json_extract(value, '$[1]') AS item,
             json_extract(value, '$[2]') AS n, json_extract(value, '$[3]') AS position FROM json_each(:items)) i""",
+        'in_actors': 'IN (SELECT value FROM json_each(:actors))',
+        'in_users': 'IN (SELECT value FROM json_each(:users))',
         # In this order: a plan that starts with all feeds would be slow.
         'join': 'CROSS JOIN',
         'for_update': '',
