@@ -151,6 +151,20 @@ def test_the_first_call_is_cqlengines(run: Any, code: str) -> None:
     run(f'configure()\nfrom cassandra.cqlengine.management import create_keyspace_simple, sync_table\n{code}')
 
 
+def test_the_model_that_feeds_derive_theirs_from_is_used_itself(run: Any) -> None:
+    """cqlengine keeps a table's name in the model, where derived models find it."""
+    run("""
+configure()
+from stream_framework.storage.cassandra import models
+models.Activity.objects.filter(feed_id='a').column_family_name
+assert models.Activity._raw_column_family_name() != name
+News = feed_class()
+from cassandra.cqlengine.management import sync_table
+sync_table(News.get_timeline_storage().model)
+assert name in tables(values['STREAM_DEFAULT_KEYSPACE'])
+""")
+
+
 def test_settings_that_come_after_the_import(run: Any) -> None:
     run("""
 News, Page = feed_class(), page_model()

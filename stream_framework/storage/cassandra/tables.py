@@ -353,6 +353,10 @@ def get_model(base_model: Any, column_family_name: str) -> Any:
     # A model that an application wrote from scratch goes to the connection and the keyspace of feeds as well.
     bases = (base_model,) if issubclass(base_model, FeedModel) else (FeedModel, base_model)
     connection_name = base_model.__connection__ or NAME
-    return type(
-        f'{camel_case}FeedModel', bases, {'__table_name__': column_family_name, '__connection__': connection_name}
-    )
+    namespace = {
+        '__table_name__': column_family_name,
+        '__connection__': connection_name,
+        # A model that has been used itself keeps the name of its table here, and derived models would inherit it.
+        '_table_name': None,
+    }
+    return type(f'{camel_case}FeedModel', bases, namespace)
