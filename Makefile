@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 METADATA = setup.cfg setup.py pyproject.toml
 
 PORT ?= 8000
-BACKEND ?= memory
+BACKEND ?= sqlite
 
 .PHONY: help demo pinboard screenshots test lint soak bench benchmark docs dist clean
 
@@ -62,7 +62,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(METADATA) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,postgres]'
 	touch $@
 
 $(VENV)/.pinboard: $(METADATA) | $(VENV)/bin/python
@@ -70,17 +70,17 @@ $(VENV)/.pinboard: $(METADATA) | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,postgres,test,bench]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,test,bench,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,postgres,test,bench,lint]'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,postgres,bench]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,cassandra,postgres,docs]'
 	touch $@

@@ -1,6 +1,7 @@
 """Replays a social network through Stream Framework, and prints what one of its people then finds in the feeds.
 
     python examples/newsfeed.py
+    python examples/newsfeed.py --no-replay
     python examples/newsfeed.py --events messages.txt --check
     python examples/newsfeed.py --backend redis --redis-url redis://localhost:6379/0
 
@@ -29,11 +30,15 @@ from stream_framework.utils import get_metrics_instance
 
 #: The manager of each backend. Its module is imported when it is needed, since its client may not be installed.
 MANAGERS = {
+    'sqlite': 'social.on_sql:SqlManager',
+    'postgres': 'social.on_sql:SqlManager',
     'memory': 'social.on_memory:MemoryManager',
     'redis': 'social.on_redis:RedisManager',
     'cassandra': 'social.on_cassandra:CassandraManager',
 }
 
+#: Where feeds in SQLite are: in the current folder.
+SQLITE_URL = 'sqlite:///newsfeed.sqlite3'
 #: How many readers ``--check`` looks at.
 CHECKED_READERS = 50
 #: How many groups and notifications are printed.
@@ -49,7 +54,10 @@ SHOWN = 10
     help='Who follows whom: lines "U V", friends who follow each other. Without it, U follows V if U ever wrote to V.',
 )
 @click.option(
-    '--backend', type=click.Choice(list(MANAGERS)), default='memory', show_default=True, help='Where the feeds are.'
+    '--backend', type=click.Choice(list(MANAGERS)), default='sqlite', show_default=True, help='Where the feeds are.'
+)
+@click.option(
+    '--no-replay', 'kept', is_flag=True, help='Only print what an earlier run has left; not for feeds in memory.'
 )
 @click.option('--reader', type=int, metavar='ID', help='Whose feeds to print. Default: of somebody who follows many.')
 @click.option('--check', 'checked', is_flag=True, help='Work out the feeds of 50 readers by brute force, and compare.')
@@ -58,6 +66,11 @@ SHOWN = 10
     '--people', type=click.IntRange(min=2), default=100, show_default=True, help='How many to make up without files.'
 )
 @click.option('--seed', type=int, default=1, show_default=True, help='What is made up, and who is checked.')
+@click.option(
+    '--sql-url',
+    metavar='URL',
+    help=f'Default: $STREAM_SQL_URL, or {SQLITE_URL}; postgresql://user:password@host/name.',
+)
 @click.option('--redis-url', metavar='URL', help='Default: $STREAM_REDIS_URL, or redis://127.0.0.1:6379/0.')
 @click.option(
     '--cassandra-hosts', metavar='HOSTS', help='host:port,host:port. Default: $STREAM_CASSANDRA_HOSTS, or localhost.'
@@ -67,11 +80,13 @@ def main(
     events_path: str | None,
     follows_path: str | None,
     backend: str,
+    kept: bool,
     reader: int | None,
     checked: bool,
     limit: int | None,
     people: int,
     seed: int,
+    sql_url: str | None,
     redis_url: str | None,
     cassandra_hosts: str | None,
     cassandra_keyspace: str,
@@ -84,9 +99,14 @@ def main(
             reader = world.busiest_reader()
         elif reader not in known:
             raise click.ClickException(f'reader {reader} is not in this network; it has {some(known)}')
-        configure(redis_url, cassandra_hosts, cassandra_keyspace)
+        if kept and backend == 'memory':
+            raise click.ClickException('nothing was kept: feeds in memory end with the process')
+        configure(backend, sql_url, redis_url, cassandra_hosts, cassandra_keyspace)
         manager = make_manager(backend)
         feeds.FOLLOWERS.update(world.followers)
+        if kept:
+            show_reader(manager, reader)
+            return
         manager.prepare(known)
 
         follows = sum(map(len, world.follows.values()))
@@ -111,12 +131,18 @@ def make_network(
     return network.Network(network.make_events(follows, limit or 2000, seed), follows)
 
 
-def configure(redis_url: str | None, cassandra_hosts: str | None, cassandra_keyspace: str) -> None:
+def configure(
+    backend: str, sql_url: str | None, redis_url: str | None, cassandra_hosts: str | None, cassandra_keyspace: str
+) -> None:
     """Set up Celery and the library, as an application does when it starts."""
     # An application has workers, and a broker. Here every task runs at once, in this process.
     app = Celery('newsfeed', set_as_current=True)
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     settings.configure(STREAM_METRIC_CLASS='social.feeds.Deliveries', STREAM_DEFAULT_KEYSPACE=cassandra_keyspace)
+    if sql_url or (backend == 'sqlite' and settings.source_of('STREAM_SQL_URL') == 'default'):
+        settings.configure(STREAM_SQL_URL=sql_url or SQLITE_URL)
+    if backend == 'postgres' and not settings.STREAM_SQL_URL.startswith('postgres'):
+        raise click.ClickException('say where PostgreSQL is: --sql-url postgresql://user:password@host/name')
     if redis_url:
         settings.configure(STREAM_REDIS_CONFIG={'default': {'url': redis_url}})
     if cassandra_hosts:

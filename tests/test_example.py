@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.backends import server
+from tests.backends import server, sqlite_folder
 
 ROOT = pathlib.Path(__file__).parent.parent
 EXAMPLE = ROOT / 'examples' / 'newsfeed.py'
@@ -31,7 +31,12 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONWARNINGS': 'error::DeprecationWarning:__main__'}
+    return {
+        **os.environ,
+        'PYTHONPATH': str(ROOT),
+        'PYTHONWARNINGS': 'error::DeprecationWarning:__main__',
+        'STREAM_SQL_URL': f'sqlite:///{sqlite_folder()}/newsfeed.sqlite3',
+    }
 
 
 def run(*args: Any, before: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -103,6 +108,25 @@ def test_made_up_networks_are_the_same_each_time_and_checked() -> None:
     timeless = [re.sub(r'in [\d.]+ s: .*', '', done.stdout) for done in (one, same, other)]
     assert timeless[0] == timeless[1]
     assert timeless[0] != timeless[2]
+
+
+def test_what_an_earlier_run_has_left() -> None:
+    options = ('--people', 30, '--limit', 100)
+    first, again = run(*options), run(*options, '--no-replay')
+    assert again.returncode == 0, again.stderr
+    assert 'Replaying' not in again.stderr
+    assert again.stdout.strip() in first.stdout
+    assert 'nothing was kept' in fails(*options, '--no-replay', '--backend', 'memory')
+
+
+def test_on_postgres(events: pathlib.Path) -> None:
+    assert 'say where PostgreSQL is' in fails('--backend', 'postgres')
+    if server('postgres')['STREAM_SQL_SCHEMA']:
+        pytest.skip('the example uses no schema of its own')
+    url = server('postgres')['STREAM_SQL_URL']
+    done = run('--backend', 'postgres', '--sql-url', url, '--events', events, '--limit', 150, '--check')
+    assert done.returncode == 0, done.stderr
+    assert 'Check passed' in done.stdout
 
 
 def test_events_from_a_file(events: pathlib.Path) -> None:
@@ -276,7 +300,7 @@ _BREAKAGES = {
 @pytest.mark.parametrize('what', _BREAKAGES)
 def test_the_check_finds(what: str, events: pathlib.Path) -> None:
     before, found = _BREAKAGES[what]
-    done = run('--events', events, '--check', before=before)
+    done = run('--backend', 'memory', '--events', events, '--check', before=before)
     assert done.returncode == 1
     assert re.search(f'^DIFFERENT: .*{found}', done.stderr, re.MULTILINE)
     assert 'Check FAILED' in done.stderr

@@ -19,7 +19,13 @@ def manage(*arguments: str, **environment: Any) -> str:
         [sys.executable, '-W', 'error::ResourceWarning', 'manage.py', *arguments],
         cwd=PROJECT,
         # No command here leaves a database behind.
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'PINBOARD_DATABASE': ':memory:', **environment},
+        env={
+            **os.environ,
+            'PYTHONPATH': str(ROOT),
+            'PINBOARD_DATABASE': ':memory:',
+            'STREAM_SQL_URL': 'sqlite://',
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -32,7 +38,7 @@ def test_every_page_and_button() -> None:
     assert '\nOK\n' in manage('test')
 
 
-@pytest.mark.parametrize('where', ['memory', 'redis'])
+@pytest.mark.parametrize('where', ['memory', 'redis', 'sqlite', 'postgres'])
 def test_the_project_is_in_order(where: str) -> None:
     for command in ('check', 'makemigrations'):
         arguments = [command] if command == 'check' else [command, '--check', '--dry-run']

@@ -8,6 +8,12 @@ if settings.PINBOARD_BACKEND == 'redis':
     from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed as AggregatedFeed
     from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed as NotificationFeed
     from stream_framework.feeds.redis import RedisFeed as Feed
+elif settings.PINBOARD_BACKEND in ('sqlite', 'postgres'):
+    from stream_framework.feeds.aggregated_feed.sql import SqlAggregatedFeed as AggregatedFeed  # type: ignore[assignment]
+    from stream_framework.feeds.notification_feed.sql import (  # type: ignore[assignment]
+        SqlNotificationFeed as NotificationFeed,
+    )
+    from stream_framework.feeds.sql import SqlFeed as Feed  # type: ignore[assignment]
 else:
     from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed  # type: ignore[assignment]
     from stream_framework.feeds.memory import Feed  # type: ignore[assignment]

@@ -1,8 +1,12 @@
-"""Settings of the example. Two variables of the environment choose how it runs:
+"""Settings of the example. These variables of the environment choose how it runs:
 
 ``PINBOARD_BACKEND``
-    ``memory`` (the default): feeds are in this process, and fan-outs run at once, within the request.
+    ``sqlite`` (the default): feeds are in a file, and fan-outs run at once, within the request.
+    ``postgres``: the same in PostgreSQL.
+    ``memory``: the same in this process, until it ends.
     ``redis``: feeds are on Redis, and fan-outs run in a Celery worker.
+``STREAM_SQL_URL``
+    where PostgreSQL is, or the SQLite file of the feeds; ``pinboard-feeds.sqlite3`` unless it says otherwise.
 ``STREAM_REDIS_URL``
     where Redis is; ``redis://127.0.0.1:6379/0`` unless it says otherwise.
 """
@@ -18,16 +22,19 @@ from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-PINBOARD_BACKEND = os.environ.get('PINBOARD_BACKEND', 'memory')
-if PINBOARD_BACKEND not in ('memory', 'redis'):
-    raise ImproperlyConfigured(f'PINBOARD_BACKEND is {PINBOARD_BACKEND!r}: it must be memory or redis')
+PINBOARD_BACKEND = os.environ.get('PINBOARD_BACKEND', 'sqlite')
+if PINBOARD_BACKEND not in ('sqlite', 'postgres', 'memory', 'redis'):
+    raise ImproperlyConfigured(
+        f'PINBOARD_BACKEND is {PINBOARD_BACKEND!r}: it must be sqlite, postgres, memory or redis'
+    )
 
 # Where the feeds are. A Django project writes the library's settings here.
 REDIS_URL = os.environ.get('STREAM_REDIS_URL', 'redis://127.0.0.1:6379/0')
 STREAM_REDIS_CONFIG = {'default': {'url': REDIS_URL}}
+STREAM_SQL_URL = os.environ.get('STREAM_SQL_URL', f'sqlite:///{BASE_DIR / "pinboard-feeds.sqlite3"}')
 
 # Who writes them. Eager tasks run in the process that publishes them: it needs neither broker nor worker.
-CELERY_TASK_ALWAYS_EAGER = PINBOARD_BACKEND == 'memory'
+CELERY_TASK_ALWAYS_EAGER = PINBOARD_BACKEND != 'redis'
 CELERY_TASK_EAGER_PROPAGATES = True
 CELERY_BROKER_URL = 'memory://' if CELERY_TASK_ALWAYS_EAGER else os.environ.get('PINBOARD_BROKER_URL', REDIS_URL)
 CELERY_TASK_DEFAULT_QUEUE = 'pinboard'
@@ -80,7 +87,7 @@ TEMPLATES = [
 
 # The application's own tables: people, pins, loves, comments, who follows whom. Feeds are not among them. They live as
 # long as the feeds: of one process, or until they are deleted.
-DATABASE = BASE_DIR / 'pinboard-redis.sqlite3'
+DATABASE = BASE_DIR / f'pinboard-{PINBOARD_BACKEND}.sqlite3'
 if PINBOARD_BACKEND == 'memory':
     DATABASE = Path(tempfile.gettempdir()) / f'pinboard-{os.getpid()}.sqlite3'
 DATABASES = {

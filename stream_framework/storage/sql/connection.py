@@ -7,6 +7,7 @@ file and its tables are made on first use, too; on PostgreSQL ``python -m stream
 
 from __future__ import annotations
 
+import atexit
 import os
 import sqlite3
 import threading
@@ -241,6 +242,9 @@ def _after_fork_in_child() -> None:
 
 
 _left_to_parent: list[Database] = []
+
+# Before the interpreter takes the modules down: an open file would be warned of.
+atexit.register(reset)
 
 if hasattr(os, 'register_at_fork'):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

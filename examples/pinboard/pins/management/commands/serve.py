@@ -16,11 +16,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from pins.models import Person
-from stream_framework.exceptions import StorageError
+from stream_framework.exceptions import StorageError, StreamFrameworkError
 
 
 class Command(BaseCommand):
-    """In memory: one process, everything made anew. On Redis: a server and a worker, and what was there before."""
+    """In memory everything is made anew; else what was there before is there again. On Redis there is a worker, too."""
 
     help = 'Make database and feeds ready, and serve the site; with PINBOARD_BACKEND=redis, start a worker, too.'
 
@@ -39,14 +39,17 @@ class Command(BaseCommand):
         if in_memory:
             # Feeds begin empty, so the database has to.
             _delete_database()
-        else:
+        elif settings.PINBOARD_BACKEND == 'redis':
             _ask_redis()
+        else:
+            _make_tables()
         call_command('migrate', verbosity=0)
         if not Person.objects.exists():
             call_command('seed', end=options['end'], pins=options['pins'], stdout=self.stdout)
         # Asked to end, it ends as by Ctrl-C: the worker is not left behind.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        worker = None if in_memory or options['no_worker'] else _start_worker()
+        has_worker = settings.PINBOARD_BACKEND == 'redis' and not options['no_worker']
+        worker = _start_worker() if has_worker else None
         self.stdout.write(f'Pinboard is at http://{options["host"]}:{options["port"]}/ (Ctrl-C ends it)')
         if in_memory:
             self.stdout.write('Feeds are in memory: what you do is forgotten when it ends.')
@@ -80,6 +83,16 @@ def _delete_database() -> None:
     connection.close()
     for suffix in ('', '-wal', '-shm'):
         pathlib.Path(f'{settings.DATABASES["default"]["NAME"]}{suffix}').unlink(missing_ok=True)
+
+
+def _make_tables() -> None:
+    from stream_framework.storage.sql import connection as of_feeds
+    from stream_framework.storage.sql import tables
+
+    try:
+        tables.sync(of_feeds.get_database())
+    except StreamFrameworkError as error:
+        raise CommandError(str(error)) from error
 
 
 def _ask_redis() -> None:
