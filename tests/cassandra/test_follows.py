@@ -200,6 +200,7 @@ def test_tables(one: Any, keyspace: str, feeds: Any) -> None:
     assert [statement.split('"')[3] for statement in statements[1:]] == [
         'stream_framework_marks',
         'stream_framework_ledger',
+        'stream_framework_seen',
         *TABLES,
     ]
     assert schema.sync(feeds.PinManager) == schema.sync(one.follow_storage_class) == []

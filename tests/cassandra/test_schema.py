@@ -116,6 +116,7 @@ def test_everything_is_created_once(keyspace: str, feeds: Any) -> None:
         'notes',
         'stream_framework_ledger',
         'stream_framework_marks',
+        'stream_framework_seen',
         'user_pins',
     ]
     assert sync('feeds_to_sync') == []
@@ -170,7 +171,7 @@ def test_cqlengine_creates_the_same(keyspace: str, feeds: Any) -> None:
 def test_a_dry_run_changes_nothing(keyspace: str, feeds: Any) -> None:
     said: list[str] = []
     statements = sync('feeds_to_sync', dry_run=True, say=said.append)
-    assert len(statements) == 7
+    assert len(statements) == 8
     assert said == [f'{statement};' for statement in statements]
     with pytest.raises(StorageError, match='sync'):
         feeds.Pins(1).count()

@@ -10,7 +10,7 @@ import pytest
 from stream_framework.activity import Activity
 from stream_framework.feed_managers.base import Manager, add_operation, remove_operation
 from stream_framework.storage.redis import connection
-from stream_framework.verbs import Love
+from stream_framework.verbs import Add, Comment, Love
 from tests.contracts.support import act, acts, at
 from tests.redis.wire import Wire, counted
 
@@ -218,3 +218,16 @@ def test_fan_outs_write_nothing_for_what_is_new(redis_backend: Any, warm: Wire) 
     assert not client.exists('stream:seen:{' + feed_class(0).key + '}')
     feed_class(0).mark_seen()
     assert client.exists('stream:seen:{' + feed_class(0).key + '}')
+
+
+def test_filtered_pages(redis_backend: Any, warm: Wire) -> None:
+    feed = redis_backend.flat(max_length=300)(1)
+    feed.add_many([act(n, actor=n % 3, verb=(Love, Comment, Add)[n % 3]) for n in range(200)])
+    notifications = redis_backend.notification(max_length=300)(1)
+    notifications.add_many(acts(30))
+    unread = notifications.filter(unread=True)
+    for filtered in (feed.filter(verb=Love), feed.filter(actor_id=1), unread):
+        filtered[:25]
+        warm.reset()
+        filtered[:25]
+        assert warm.trips <= 2
