@@ -69,6 +69,8 @@ def with_follows(backend: Backend, **attributes: Any) -> Any:
     from tests.contracts.aggregated_feed import ByObject
 
     prefix = f'Follows{next(_numbers)}'
+    if backend.follow_storage_class is not None:
+        backend.follow_storage()  # makes its tables
 
     def feed(kind: str, base: Any, **more: Any) -> Any:
         more['key_format'] = f'{RUN}:{prefix}:{kind}:%(user_id)s'
