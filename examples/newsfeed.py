@@ -168,7 +168,7 @@ def replay(world: network.Network, manager: feeds.SocialManager) -> float:
             if interrupted.is_set():
                 raise KeyboardInterrupt
             # Who writes has looked at the notifications before.
-            manager.get_notifications(event.actor).mark_all(seen=True)
+            manager.get_feeds(event.actor)['notifications'].mark_all(seen=True)
             manager.add_user_activity(event.actor, event.activity)
     return time.perf_counter() - start
 
@@ -205,7 +205,7 @@ def show_reader(manager: feeds.SocialManager, reader: int) -> None:
     click.echo(f'\nGrouped news of {reader}')
     for group in mine['grouped'][:SHOWN]:
         click.echo(f'  {group.updated_at:%Y-%m-%d}  {actors(group)} wrote to {group.last_activity.target_id}')
-    notifications = manager.get_notifications(reader)
+    notifications = mine['notifications']
     click.echo(f'\nNotifications of {reader}, {notifications.count_unseen()} unseen')
     for group in notifications[:SHOWN]:
         mark = ' ' if group.is_seen else '*'

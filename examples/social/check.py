@@ -46,7 +46,7 @@ class Group:
 
 
 class Pull:
-    """The events of a network, by who did them and by whom they were done to."""
+    """The events of a network, by who wrote and by whom somebody else wrote to."""
 
     def __init__(self, network: Network) -> None:
         self.follows = network.follows
@@ -54,7 +54,9 @@ class Pull:
         self.by_target: dict[int, list[Event]] = collections.defaultdict(list)
         for event in network.events:
             self.by_actor[event.actor].append(event)
-            self.by_target[event.target].append(event)
+            # Nobody is notified of what he wrote to himself.
+            if event.target != event.actor:
+                self.by_target[event.target].append(event)
 
     def news(self, reader: int) -> list[Event]:
         """What those whom the reader follows have done, oldest first."""
@@ -62,14 +64,13 @@ class Pull:
         return sorted(merged, key=_moment)
 
     def notifications(self, reader: int) -> list[Event]:
-        """What was done to the reader, oldest first."""
+        """Return what others wrote to the reader, oldest first."""
         return self.by_target[reader]
 
     def unseen_days(self, reader: int) -> int:
-        """On how many days something was done to the reader that is unseen: one looks before one does something."""
+        """Count the days with unseen notifications: a reader looks at them before writing something."""
         looked = max((_moment(event) for event in self.by_actor[reader]), default=(0, 0))
-        # To oneself, too, one has done it after looking.
-        return len({event.time.date() for event in self.by_target[reader] if _moment(event) >= looked})
+        return len({event.time.date() for event in self.by_target[reader] if _moment(event) > looked})
 
 
 def check(network: Network, manager: SocialManager, readers: Iterable[int]) -> Iterator[str]:
@@ -80,7 +81,7 @@ def check(network: Network, manager: SocialManager, readers: Iterable[int]) -> I
     pull = Pull(network)
     for reader in readers:
         feeds = manager.get_feeds(reader)
-        notifications = manager.get_notifications(reader)
+        notifications = feeds['notifications']
         news = pull.news(reader)
         yield from _pages(reader, feeds['news'], news)
         yield from _groups(reader, feeds['grouped'], news, lambda event: f'{Write.id}-{event.target}')

@@ -6,12 +6,12 @@ feed ("12 and 3 others wrote to 845"); whoever was written to gets a notificatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stream_framework.activity import Activity
 from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
-from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
+from stream_framework.feed_managers.base import FanoutPriority, Manager
 from stream_framework.metrics.base import Metrics
 from stream_framework.verbs import register
 from stream_framework.verbs.base import Verb
@@ -66,7 +66,7 @@ class GroupedNews:
 
 
 class Notifications:
-    """What was written to oneself, a group for each day; unseen until one has looked."""
+    """What others wrote to one, a group for each day; unseen until one has looked."""
 
     key_format = 'newsfeed:notifications:%(user_id)s'
     markers_key_format = 'newsfeed:notifications:%(user_id)s'
@@ -94,40 +94,22 @@ def pages(feed: Any, size: int) -> Iterator[list[Any]]:
 class SocialManager(Manager):
     """Takes what people write to everybody whom it concerns. Each backend names its feeds."""
 
-    #: The class of the feed of what was written to oneself.
+    #: The class of the feed of what others wrote to one.
     notification_feed_class: Any
 
     def get_user_follower_ids(self, user_id: int) -> dict[str, Iterable[int]]:
         """Everybody in one group, to be served at once."""
         return {FanoutPriority.HIGH: FOLLOWERS.get(user_id, [])}
 
-    def add_user_activity(self, user_id: int, activity: Activity) -> None:
-        """Tell the followers, and the person who was written to."""
-        super().add_user_activity(user_id, activity)
-        self._notify(activity, add_operation)
-
-    def remove_user_activity(self, user_id: int, activity: Activity) -> None:
-        """Take it back from all of them."""
-        super().remove_user_activity(user_id, activity)
-        self._notify(activity, remove_operation)
-
-    def get_notifications(self, user_id: int) -> Any:
-        """One person's notification feed."""
-        return self.notification_feed_class(user_id)
+    def get_notified_ids(self, activity: Activity) -> list[int]:
+        """The person who was written to."""
+        return [activity.target_id]
 
     def prepare(self, user_ids: Iterable[int]) -> None:
         """Make the feeds of these people empty: an earlier run may have left something on the server."""
         for user_id in user_ids:
-            for feed in (
-                *self.get_feeds(user_id).values(),
-                self.get_notifications(user_id),
-                self.get_user_feed(user_id),
-            ):
+            for feed in (*self.get_feeds(user_id).values(), self.get_user_feed(user_id)):
                 feed.delete()
-
-    def _notify(self, activity: Activity, operation: Callable[..., Any]) -> None:
-        # What a fan-out task does, for one feed and at once: that isn't worth a task.
-        self.fanout([activity.target_id], self.notification_feed_class, operation, {'activities': [activity]})
 
 
 class Deliveries(Metrics):
