@@ -11,6 +11,7 @@ from tests.contracts.filters import FiltersContract, StatesContract
 from tests.contracts.flat_feed import FlatFeedContract
 from tests.contracts.follow_storage import FollowStorageContract
 from tests.contracts.hooks import HooksContract
+from tests.contracts.keywords import KeywordsContract
 from tests.contracts.lists_storage import ListsStorageContract
 from tests.contracts.manager import ManagerContract
 from tests.contracts.merging import MergingContract
@@ -100,4 +101,8 @@ class TestNotifying(NotifyingContract):
 
 
 class TestErasing(ErasingContract):
+    pass
+
+
+class TestKeywords(KeywordsContract):
     pass

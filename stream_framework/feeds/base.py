@@ -24,12 +24,18 @@ from stream_framework.storage.base import (
     BaseTimelineStorage,
 )
 from stream_framework.utils.shortcuts import shortcut, unchanged
+from stream_framework.utils.tails import handed_on
 
 # What makes a feed what it is: a fan-out makes a feed for each user where an application has its own way for any of it.
 OF_EACH_FEED = (
     '__init__', '__new__', 'key', 'key_format', 'max_length', 'trim_chance', 'timeline_storage', 'trim',
     'on_update_feed', 'get_timeline_storage', 'get_timeline_storage_options',
 )  # fmt: skip
+
+
+# What adding and removing take, for the message about what they don't.
+_ADDED = ('activities', 'batch_interface', 'trim')
+_REMOVED = ('activity_ids', 'batch_interface', 'trim')
 
 
 class _MadeOnFirstUse:
@@ -140,6 +146,9 @@ class BaseFeed:
     def insert_activities(cls, activities: Iterable[Activity], **kwargs: Any) -> None:
         """Store whole activities, for all feeds to refer to; no feed shows them by that alone."""
         storage = cls.get_activity_storage()
+        if kwargs:
+            over, under = (cls, ('insert_activities', 'insert_activity')), (storage, ('add_many', 'add_to_storage'))
+            _, kwargs = handed_on('insert_activities', ('activities', 'batch_interface'), (), kwargs, over, under)
         if storage is not None:
             storage.add_many(activities, **kwargs)
 
@@ -152,6 +161,9 @@ class BaseFeed:
     def remove_activity(cls, activity_or_id: Any, **kwargs: Any) -> None:
         """Remove a whole activity, given itself or by its id, from the activity storage: all feeds skip it then."""
         storage = cls.get_activity_storage()
+        if kwargs:
+            over, under = (cls, ('remove_activity',)), (storage, ('remove', 'remove_many', 'remove_from_storage'))
+            _, kwargs = handed_on('remove_activity', ('activity_or_id', 'batch_interface'), (), kwargs, over, under)
         if storage is not None:
             storage.remove(activity_or_id, **kwargs)
 
@@ -184,7 +196,11 @@ class BaseFeed:
         :param trim: trim to ``max_length`` with probability ``trim_chance``
         :returns: how many were new, where the storage can tell
         :raises ValueError: for anything that is no activity of this feed's class
+        :raises TypeError: for a keyword that nobody reads
         """
+        if args or kwargs:
+            under = (self.timeline_storage, ('add_many', 'add_to_storage'))
+            args, kwargs = handed_on('add_many', _ADDED, args, kwargs, (self, ('add_many', 'add')), under)
         activities = self._checked(activities, references=batch_interface is not None)
         if batch_interface is None:
             self._store(activities)
@@ -273,7 +289,11 @@ class BaseFeed:
         :param batch_interface: queue instead
         :param trim: trim to ``max_length`` with probability ``trim_chance``
         :returns: how many were there, where the storage can tell
+        :raises TypeError: for a keyword that nobody reads
         """
+        if args or kwargs:
+            under = (self.timeline_storage, ('remove_many', 'remove_from_storage'))
+            args, kwargs = handed_on('remove_many', _REMOVED, args, kwargs, (self, ('remove_many', 'remove')), under)
         activity_ids = _as_list(activity_ids)
         if batch_interface is not None:
             kwargs['batch_interface'] = batch_interface

@@ -28,6 +28,7 @@ from stream_framework.storage.batch import BaseBatch, Write, call_all, iter_part
 from stream_framework.storage.changes import Change, MarkerChange, Pairs, Snapshot, apply_by_hooks
 from stream_framework.utils import MetricsOfSettings
 from stream_framework.utils.shortcuts import shortcut, unchanged
+from stream_framework.utils.tails import handed_on
 
 #: The filters that every timeline understands.
 FILTERS = ('activity_id__gt', 'activity_id__gte', 'activity_id__lt', 'activity_id__lte')
@@ -35,6 +36,11 @@ FILTERS = ('activity_id__gt', 'activity_id__gte', 'activity_id__lt', 'activity_i
 ORDERINGS = ('activity_id', '-activity_id')
 
 _ALL_INTS = frozenset({int})
+# The keywords that adding to, and removing from, a timeline takes.
+_KNOWN = frozenset({'batch_interface', 'trim_length'})
+_KNOWN_WITHOUT_TRIMMING = frozenset({'batch_interface'})
+# Verb -> the hook that the methods of this verb call.
+_HOOKS = {'add': 'add_to_storage', 'get': 'get_from_storage', 'remove': 'remove_from_storage'}
 
 
 class BaseStorage:
@@ -190,6 +196,8 @@ class BaseActivityStorage(BaseStorage):
 
         :returns: what the hook returns; in memory and on Redis the number of activities given
         """
+        if args or kwargs:
+            args, kwargs = self._handed_on('add', 'activities', args, kwargs)
         serialized = self.serialize_activities(activities)
         if not serialized:
             return 0
@@ -203,6 +211,8 @@ class BaseActivityStorage(BaseStorage):
 
     def get_many(self, activity_ids: Iterable[Any], *args: Any, **kwargs: Any) -> list[Activity]:
         """The activities of these ids that are there, in the order of the ids."""
+        if args or kwargs:
+            args, kwargs = self._handed_on('get', 'activity_ids', args, kwargs)
         return list(self._found(activity_ids, *args, **kwargs).values())
 
     def get_map_by_hooks(self, activity_ids: Iterable[Any]) -> dict[int, Activity]:
@@ -235,11 +245,19 @@ class BaseActivityStorage(BaseStorage):
 
     def remove_many(self, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
         """Remove activities, given themselves or by their ids; those that aren't there are no error."""
+        if args or kwargs:
+            args, kwargs = self._handed_on('remove', 'activities', args, kwargs)
         activity_ids = self.activities_to_ids(activities)
         if not activity_ids:
             return 0
         self.metrics.on_feed_remove(type(self), len(activity_ids))
         return self.remove_from_storage(activity_ids, *args, **kwargs)
+
+    def _handed_on(
+        self, verb: str, given: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        over, under = (self, (f'{verb}_many', verb)), (self, (_HOOKS[verb],))
+        return handed_on(f'{verb}_many', (given, 'batch_interface'), args, kwargs, over, under)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> Any:
         """Store id -> data; what is there already is replaced."""
@@ -338,16 +356,18 @@ class BaseTimelineStorage(BaseStorage):
         :param trim_length: (where ``trims_on_write``) keep only the newest so many, in the same step
         :returns: how many were new; ``None`` if queued
         """
+        if args or kwargs:
+            args, kwargs = self._handed_on('add', args, kwargs)
         if not isinstance(activities, Sized):
             activities = list(activities)
         if not activities:
             return 0
         batch = kwargs.get('batch_interface')
         if isinstance(batch, BaseBatch):
-            batch.write(self, 'add', [key], self.serialize_activities(activities), _queued(args, kwargs))
+            batch.write(self, 'add', [key], self.serialize_activities(activities), kwargs.get('trim_length'))
             return None
         self.metrics.on_feed_write(type(self), len(activities))
-        return self.add_to_storage(key, self.serialize_activities(activities), *args, **_without_batch(kwargs))
+        return self.add_to_storage(key, self.serialize_activities(activities), *args, **kwargs)
 
     def add_to_many_by_hooks(
         self, keys: Sequence[str], activities: Sequence[Any], batch: BaseBatch, trim_length: int | None
@@ -381,15 +401,32 @@ class BaseTimelineStorage(BaseStorage):
         :param batch_interface: queue instead
         :returns: how many were there; ``None`` if queued
         """
+        if args or kwargs:
+            args, kwargs = self._handed_on('remove', args, kwargs)
         serialized = self.serialize_removed(activities)
         if not serialized:
             return 0
         batch = kwargs.get('batch_interface')
         if isinstance(batch, BaseBatch):
-            batch.write(self, 'remove', [key], serialized, _queued(args, kwargs))
+            batch.write(self, 'remove', [key], serialized, kwargs.get('trim_length'))
             return None
         self.metrics.on_feed_remove(type(self), len(serialized))
-        return self.remove_from_storage(key, serialized, *args, **_without_batch(kwargs))
+        return self.remove_from_storage(key, serialized, *args, **kwargs)
+
+    def _handed_on(
+        self, verb: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        batch = kwargs.get('batch_interface')
+        is_queued = isinstance(batch, BaseBatch)
+        known = _KNOWN if is_queued or self.trims_on_write else _KNOWN_WITHOUT_TRIMMING
+        if args or not kwargs.keys() <= known:
+            # A queued write reaches the hooks later, with nothing but keys and data.
+            under = None if is_queued else (self, (_HOOKS[verb],))
+            taken = ('key', 'activities', *sorted(known))
+            args, kwargs = handed_on(f'{verb}_many', taken, args, kwargs, (self, (f'{verb}_many', verb)), under)
+        if batch is None and 'batch_interface' in kwargs:
+            kwargs = {name: value for name, value in kwargs.items() if name != 'batch_interface'}
+        return args, kwargs
 
     def serialize_removed(self, activities: Iterable[Any]) -> dict[Any, Any]:
         """Return id -> what is stored of it, or the id where only that was given."""
@@ -614,11 +651,11 @@ class BaseTimelineStorage(BaseStorage):
         """Keep the newest ``length`` entries, at least one; a timeline shorter than that is untouched."""
         raise NotDefinedError(f'{type(self).__name__} must define trim_storage(key, length)')
 
-    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+    def count(self, key: str) -> int:
         """How many entries there are."""
         raise NotDefinedError(f'{type(self).__name__} must define count(key)')
 
-    def delete(self, key: str, *args: Any, **kwargs: Any) -> Any:
+    def delete(self, key: str) -> Any:
         """Delete the timeline."""
         raise NotDefinedError(f'{type(self).__name__} must define delete(key)')
 
@@ -644,14 +681,6 @@ class BaseTimelineStorage(BaseStorage):
         return apply_by_hooks(self, changes)
 
 
-def _queued(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    """The length to trim to of a queued write, which takes nothing else."""
-    unknown = sorted(set(kwargs) - {'batch_interface', 'trim_length'})
-    if args or unknown:
-        raise TypeError(f'a batch takes no {", ".join(map(repr, [*args, *unknown]))}')
-    return kwargs.get('trim_length')
-
-
 def update_in_storages(updates: Iterable[tuple[BaseTimelineStorage, str, Mapping[int, Any]]]) -> None:
     """Replace entries of many timelines: those of storages that do the same together."""
     runs: list[tuple[BaseTimelineStorage, list[tuple[str, Mapping[int, Any]]]]] = []
@@ -661,12 +690,6 @@ def update_in_storages(updates: Iterable[tuple[BaseTimelineStorage, str, Mapping
         runs[-1][1].append((key, data))
     for storage, of_storage in runs:
         storage.update_in_storage(of_storage)
-
-
-def _without_batch(kwargs: dict[str, Any]) -> dict[str, Any]:
-    if kwargs.get('batch_interface', 0) is None:
-        kwargs = {name: value for name, value in kwargs.items() if name != 'batch_interface'}
-    return kwargs
 
 
 __all__ = [

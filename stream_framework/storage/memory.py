@@ -265,7 +265,7 @@ class InMemoryTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
                 raise ValueError(f'id {activity_id} is not in feed {key!r}')
             return len(timeline.order) - 1 - bisect_left(timeline.order, numbers[-1])
 
-    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+    def count(self, key: str) -> int:
         """How many entries there are."""
         timeline = timeline_store.get(key)
         return 0 if timeline is None else len(timeline.order)
@@ -276,7 +276,7 @@ class InMemoryTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
             timeline = timeline_store.get(key)
             return 0 if timeline is None else timeline.trim(length)
 
-    def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
+    def delete(self, key: str) -> None:
         """Forget the timeline, and how far it was seen."""
         with _lock:
             timeline_store.pop(key, None)

@@ -101,7 +101,7 @@ def _found(cls: type, name: str) -> Any:
     return getattr(found, '__func__', found)
 
 
-def _is_ours(found: Any) -> bool:
+def is_of_library(found: Any) -> bool:
     """Whether a hook is the library's own, in whichever of its classes."""
     function = getattr(found, 'fget', found)
     # Not by its __module__, which functools.wraps copies.
@@ -109,7 +109,7 @@ def _is_ours(found: Any) -> bool:
 
 
 def _is_override(found: Any, usual: Any) -> bool:
-    if _is_ours(found):
+    if is_of_library(found):
         return False
     # Values differ from class to class (key formats, lengths): only what computes something is an override.
     return hasattr(type(usual), '__get__') or usual is _MISSING or hasattr(type(found), '__get__')

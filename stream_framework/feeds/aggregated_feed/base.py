@@ -17,8 +17,13 @@ from stream_framework.serializers.aggregated_activity_serializer import Aggregat
 from stream_framework.storage.batch import BaseBatch
 from stream_framework.storage.changes import Change, Snapshot
 from stream_framework.utils.shortcuts import shortcut, unchanged
+from stream_framework.utils.tails import handed_on
 
 Groups = list[AggregatedActivity]
+
+# What adding and removing take, for the message about what they don't.
+ADDED = ('activities', 'trim', 'current_activities', 'batch_interface')
+REMOVED = ('activities', 'batch_interface', 'trim', 'current_activities')
 
 # While an update is planned, what the feed would write is collected here instead: (feed, removed, added).
 _collecting: contextvars.ContextVar[tuple[Any, Groups, Groups] | None] = contextvars.ContextVar(
@@ -79,8 +84,11 @@ class AggregatedFeed(BaseFeed):
         :param batch_interface: queue instead; reading, merging and writing happen when the batch is sent
         :returns: the new and the changed groups, ranked, perhaps dehydrated; ``[]`` in a batch
         :raises UpdateConflictError: if other writers got in between too many times
+        :raises TypeError: for a keyword that nobody reads
         """
         batch_interface = kwargs.pop('batch_interface', None)
+        if args or kwargs:
+            handed_on('add_many', ADDED, args, kwargs, (self, ('add_many', 'add')))
         activities = self._checked(activities)
         if not activities:
             return []
@@ -144,9 +152,12 @@ class AggregatedFeed(BaseFeed):
         :param current_activities: look at these groups only, as they are stored now
         :returns: the groups that became smaller, ranked; ``[]`` in a batch
         :raises UpdateConflictError: if other writers got in between too many times
+        :raises TypeError: for a keyword that nobody reads
         """
-        step = self._removal(_as_list(activities))
         current_activities = kwargs.pop('current_activities', None)
+        if args or kwargs:
+            handed_on('remove_many', REMOVED, args, kwargs, (self, ('remove_many', 'remove')))
+        step = self._removal(_as_list(activities))
         if step.only_adds:
             return []
         return self._update(updates.Update(self, [step], trim=trim, hint=current_activities), batch_interface)
@@ -192,7 +203,7 @@ class AggregatedFeed(BaseFeed):
 
         :raises ValueError: for anything but instances of ``aggregated_activity_class``
         """
-        groups = self._checked_groups(aggregated)
+        groups, args, kwargs = self._given_groups('add', aggregated, args, kwargs)
         if (collected := self._collected()) is not None:
             collected[2].extend(groups)
             return None
@@ -203,7 +214,7 @@ class AggregatedFeed(BaseFeed):
 
         :raises ValueError: for anything but instances of ``aggregated_activity_class``
         """
-        groups = self._checked_groups(aggregated)
+        groups, args, kwargs = self._given_groups('remove', aggregated, args, kwargs)
         if (collected := self._collected()) is not None:
             collected[1].extend(groups)
             return None
@@ -326,6 +337,16 @@ class AggregatedFeed(BaseFeed):
             return []
         updates.run([update])
         return update.result
+
+    def _given_groups(
+        self, verb: str, aggregated: Iterable[AggregatedActivity], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Groups, tuple[Any, ...], dict[str, Any]]:
+        """Return what was given to ``add_many_aggregated`` or ``remove_many_aggregated``, checked."""
+        if args or kwargs:
+            method, hook = f'{verb}_many_aggregated', 'add_to_storage' if verb == 'add' else 'remove_from_storage'
+            over, under = (self, (method,)), (self.timeline_storage, (f'{verb}_many', hook))
+            args, kwargs = handed_on(method, ('aggregated', 'batch_interface'), args, kwargs, over, under)
+        return self._checked_groups(aggregated), args, kwargs
 
     def _checked_groups(self, aggregated: Iterable[AggregatedActivity]) -> Groups:
         groups = list(aggregated)

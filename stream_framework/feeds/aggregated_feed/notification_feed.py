@@ -16,7 +16,7 @@ from typing import Any
 from stream_framework.activity import AggregatedActivity
 from stream_framework.exceptions import UpdateConflictError
 from stream_framework.feeds.aggregated_feed import updates
-from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
+from stream_framework.feeds.aggregated_feed.base import ADDED, REMOVED, AggregatedFeed, Groups
 from stream_framework.feeds.redis import RedisServerMixin
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
 from stream_framework.storage.base import BaseBatch
@@ -24,6 +24,7 @@ from stream_framework.storage.redis.config import redis
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
 from stream_framework.storage.redis.timeline_storage import RedisTimelineStorage
+from stream_framework.utils.tails import handed_on
 
 warnings.warn(
     f'{__name__} is deprecated: use stream_framework.feeds.notification_feed, which counts unseen and unread groups '
@@ -76,6 +77,7 @@ class NotificationFeed(AggregatedFeed):
         """
         batch_interface = kwargs.pop('batch_interface', None)
         if isinstance(batch_interface, BaseBatch):
+            handed_on('add_many', ADDED, args, kwargs, (self, ('add_many', 'add')))
             activities = self._checked(activities)
             batch_interface.after(functools.partial(self.add_many, activities, trim, None, *args, **kwargs))
             return []
@@ -89,6 +91,7 @@ class NotificationFeed(AggregatedFeed):
     ) -> Groups:
         """Take activities out of their groups, and count anew; holds the lock."""
         if isinstance(batch_interface, BaseBatch):
+            handed_on('remove_many', REMOVED, args, kwargs, (self, ('remove_many', 'remove')))
             activities = list(activities)
             batch_interface.after(functools.partial(self.remove_many, activities, None, trim, *args, **kwargs))
             return []

@@ -81,7 +81,7 @@ class BaseNotificationFeed(AggregatedFeed):
 
         They are marked first: a crash in between leaves a marker too many, never one too few.
         """
-        groups = self._checked_groups(aggregated)
+        groups, args, kwargs = self._given_groups('add', aggregated, args, kwargs)
         if groups and self._collected() is None:
             marked = [group.serialization_id for group in groups]
             self.update_markers(unseen_ids=marked, unread_ids=marked, operation='add')

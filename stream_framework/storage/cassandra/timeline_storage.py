@@ -494,7 +494,7 @@ class CassandraTimelineStorage(KeepsSeen, GroupStorage):
         return [row['activity_id'] for row in found]
 
     @adapts
-    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+    def count(self, key: str) -> int:
         """One query, which reads all the ids of the feed in the server."""
         table = self.table
         table.key(key)
@@ -518,7 +518,7 @@ class CassandraTimelineStorage(KeepsSeen, GroupStorage):
             high = page[-1] - 1
 
     @adapts
-    def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
+    def delete(self, key: str) -> None:
         """One deletion of the whole partition, and one of how far it was seen."""
         table = self.table
         table.key(key)

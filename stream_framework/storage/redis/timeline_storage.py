@@ -478,11 +478,11 @@ class RedisTimelineStorage(RedisKeepsSeen, GuardsGroups, BaseTimelineStorage):
             found.append([entry for entry in entries if self._same(entry.number, number)])
         return found
 
-    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+    def count(self, key: str) -> int:
         """One command, O(1)."""
         return self.send([('ZCARD', key)], key)[0]
 
-    def delete(self, key: str, *args: Any, **kwargs: Any) -> int:
+    def delete(self, key: str) -> int:
         """One round trip, with how far it was seen."""
         return self.send(seen.deletions(key), key)[0]
 

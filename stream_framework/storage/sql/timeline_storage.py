@@ -214,11 +214,11 @@ class SqlTimelineStorage(SqlKeepsSeen, GuardsGroups, BaseTimelineStorage):
             raise ValueError(f'id {activity_id} is not in feed {key!r}')
         return int(found[0][0])
 
-    def count(self, key: str, *args: Any, **kwargs: Any) -> int:
+    def count(self, key: str) -> int:
         """One statement."""
         return int(client.rows('count_entries', f'feed {key!r}', key=pack(key))[0][0])
 
-    def delete(self, key: str, *args: Any, **kwargs: Any) -> None:
+    def delete(self, key: str) -> None:
         """Delete the feed's row, its entries, and how far it was seen, in one transaction."""
 
         def work(work: Work) -> None:
