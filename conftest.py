@@ -1,4 +1,4 @@
-"""What the examples of a manager's methods use, so that each need not define it again."""
+"""What the examples of managers and feeds use, so that each need not define it again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,41 @@ from typing import Any
 
 import pytest
 
-MANAGERS = ('stream_framework.feed_managers.base', 'stream_framework.feed_managers.follows')
+MANAGERS = 'stream_framework.feed_managers.'
+FEEDS = 'stream_framework.feeds.'
+
+
+@pytest.fixture(autouse=True)
+def example_feeds(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
+    """Give examples a feed of each kind in memory, and leave nothing behind."""
+    if not isinstance(request.node, pytest.DoctestItem) or not request.node.name.startswith(FEEDS):
+        yield
+        return
+    from stream_framework.activity import Activity
+    from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed
+    from stream_framework.feeds.memory import Feed
+    from stream_framework.feeds.notification_feed.memory import NotificationFeed
+    from stream_framework.storage import memory
+    from stream_framework.verbs import Comment, Love
+
+    keys = {'key_format': 'groups:%(user_id)s'}
+    pin_feed = type('PinFeed', (Feed,), {})
+    groups = type('PinGroups', (AggregatedFeed,), keys)
+    doctest_namespace.update(
+        Activity=Activity,
+        Comment=Comment,
+        Love=Love,
+        datetime=datetime,
+        Feed=pin_feed,
+        feed=pin_feed(1),
+        groups=groups(1),
+        notifications=NotificationFeed(1),
+    )
+    yield
+    memory.timeline_store.clear()
+    memory.seen_store.clear()
+    memory.lists_store.clear()
+    memory.InMemoryActivityStorage().flush()
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,10 @@ from stream_framework.feed_managers.audience import SOURCE, Audience, with_sourc
 from stream_framework.feed_managers.follows import Follows
 from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, intents_of
 from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
-from stream_framework.feeds.base import BaseFeed, still_stored, stored_already
+from stream_framework.feeds.base import BaseFeed
 from stream_framework.feeds.redis import RedisFeed
 from stream_framework.feeds.seen import count_new
+from stream_framework.feeds.stored import still_stored, stored_already
 from stream_framework.utils import MetricsOfSettings, chunks
 
 

@@ -9,7 +9,8 @@ from stream_framework import tasks
 from stream_framework.feed_managers import following
 from stream_framework.feed_managers.intents import FOLLOWED, LEFT, UNFOLLOWED, intents_of
 from stream_framework.feed_managers.relations import Relations
-from stream_framework.feeds.base import BaseFeed, stored_already
+from stream_framework.feeds.base import BaseFeed
+from stream_framework.feeds.stored import stored_already
 from stream_framework.utils import chunks
 
 

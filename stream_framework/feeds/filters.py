@@ -12,14 +12,11 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from stream_framework import ids
 from stream_framework.activity import Activity
 from stream_framework.verbs.base import Verb, get_verb_storage
-
-if TYPE_CHECKING:
-    from stream_framework.feeds.base import BaseFeed
 
 #: The filters of flat feeds, besides those by id.
 CRITERIA = ('verb', 'object_id', 'actor_id')
@@ -155,7 +152,30 @@ class InStates:
         return max(lowest, default=None)
 
 
-def read(feed: BaseFeed, wanted: Criteria | InStates, stop: int | None, oldest: int | None = None) -> list[Any]:
+class Sliced(Protocol):
+    """What a filtered page needs of a feed."""
+
+    key: str
+    timeline_storage: Any
+    reads_as_usual: Any
+    _filter_kwargs: Mapping[str, Any]
+    _ordering_args: tuple[str, ...]
+
+    @property
+    def whole_activities(self) -> Any:
+        """The activity storage."""
+
+    def needs_hydration(self, activities: list[Any]) -> bool:
+        """Return whether any of these is only a reference."""
+
+    def hydrate_activities(self, activities: list[Any]) -> list[Any]:
+        """Put whole activities in the places of references."""
+
+    def _read(self, start: int | None, stop: int | None) -> list[Any]:
+        """Return entries as the timeline has them."""
+
+
+def read(feed: Sliced, wanted: Criteria | InStates, stop: int | None, oldest: int | None = None) -> list[Any]:
     """Return the first entries of a feed that pass, whole, up to the position ``stop``.
 
     Reading goes on from the last id, so what comes in meanwhile neither hides nor repeats an entry.
@@ -190,7 +210,7 @@ def read(feed: BaseFeed, wanted: Criteria | InStates, stop: int | None, oldest: 
         step = _next_step(step, looked_at, len(found), stop)
 
 
-def _read_step(reader: BaseFeed, wanted: Criteria | InStates, step: int) -> tuple[list[Any], list[Any]]:
+def _read_step(reader: Sliced, wanted: Criteria | InStates, step: int) -> tuple[list[Any], list[Any]]:
     """Return the next entries, and those of them that may pass: ids alone, where these say enough."""
     if not _reads_only_ids(reader, wanted):
         entries = reader._read(0, step)
@@ -200,14 +220,14 @@ def _read_step(reader: BaseFeed, wanted: Criteria | InStates, step: int) -> tupl
     return found, list(filter(wanted.may_be, found))  # type: ignore[union-attr]
 
 
-def _looked_up(feed: BaseFeed, wanted: Criteria | InStates, part: list[Any]) -> list[Any]:
+def _looked_up(feed: Sliced, wanted: Criteria | InStates, part: list[Any]) -> list[Any]:
     """Return whole activities, or groups, for what was read."""
     if _reads_only_ids(feed, wanted):
         return list(feed.whole_activities.get_map(part).values())
     return feed.hydrate_activities(part) if wanted.reads_ids or feed.needs_hydration(part) else part
 
 
-def _reads_only_ids(feed: BaseFeed, wanted: Criteria | InStates) -> bool:
+def _reads_only_ids(feed: Sliced, wanted: Criteria | InStates) -> bool:
     """Whether a feed can be read as ids: these say enough, and no hook of an application looks at references."""
     is_enough = isinstance(wanted, Criteria) and wanted.reads_ids
     return is_enough and feed.reads_as_usual and feed.timeline_storage.holds_references

@@ -7,18 +7,16 @@ somebody asks, so the count is right whatever was added, removed or trimmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity, DehydratedActivity
 from stream_framework.exceptions import ConfigurationError
+from stream_framework.feeds.stored import StoredFeed
 from stream_framework.storage.abilities import KeepsSeen
 
-if TYPE_CHECKING:
-    from stream_framework.feeds.base import BaseFeed
 
-
-def storage_of(feed: BaseFeed) -> Any:
+def storage_of(feed: StoredFeed) -> Any:
     """Return the timeline storage of a feed, which keeps seen marks.
 
     :raises ConfigurationError: if it keeps none
@@ -50,7 +48,7 @@ def seen_number(storage: Any, until: Any) -> int:
     return storage.order(storage.activity_to_id(until))
 
 
-def mark_seen(feed: BaseFeed, until: Any = None) -> None:
+def mark_seen(feed: StoredFeed, until: Any = None) -> None:
     """Mark a feed as seen up to an entry, or up to the newest; see :meth:`.BaseFeed.mark_seen`."""
     storage = storage_of(feed)
     if until is None:
@@ -61,7 +59,7 @@ def mark_seen(feed: BaseFeed, until: Any = None) -> None:
     storage.set_seen(feed.key, seen_number(storage, until))
 
 
-def count_new(feeds: Sequence[BaseFeed]) -> list[int]:
+def count_new(feeds: Sequence[StoredFeed]) -> list[int]:
     """Count what is new in each of some feeds. One round trip for those that are on the same server."""
     storages = [storage_of(feed) for feed in feeds]
     counts: list[int | None] = [None] * len(feeds)

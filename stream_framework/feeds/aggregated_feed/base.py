@@ -7,15 +7,18 @@ import contextvars
 import copy
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregator
 from stream_framework.feeds.aggregated_feed import updates
-from stream_framework.feeds.base import OF_EACH_FEED, BaseFeed, _as_list, _of_ids, still_stored
+from stream_framework.feeds.base import BaseFeed
+from stream_framework.feeds.fan_out import OF_EACH_FEED
+from stream_framework.feeds.stored import as_list, of_ids, still_stored
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.storage.batch import BaseBatch
 from stream_framework.storage.changes import Change, Snapshot
+from stream_framework.typing import ActivityId, HoldsGroups, Kept_co
 from stream_framework.utils.shortcuts import shortcut, unchanged
 from stream_framework.utils.tails import handed_on
 
@@ -59,6 +62,24 @@ class AggregatedFeed(BaseFeed):
     #: Whether a write depends on what it was merged with being there still. Turn it off only for feeds that a single
     #: writer changes: it saves a comparison in the server.
     guard_updates: bool = True
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self: HoldsGroups[Kept_co], item: slice | int) -> list[Kept_co]:  # type: ignore[override]
+            """``feed[a:b]``, the last updated first; ``feed[i]`` is a list of at most one."""
+
+        def get_activity_slice(  # type: ignore[override]
+            self: HoldsGroups[Kept_co], start: int | None = None, stop: int | None = None, rehydrate: bool = True
+        ) -> list[Kept_co]:
+            """Return the groups at these positions."""
+
+        def add(self, activity: Activity, *args: Any, **kwargs: Any) -> Groups:  # type: ignore[override]
+            """Add one activity; see :meth:`add_many`."""
+
+        def remove(  # type: ignore[override]
+            self, activity_or_id: Activity | AggregatedActivity | ActivityId, *args: Any, **kwargs: Any
+        ) -> Groups:
+            """Remove an activity or a group; see :meth:`remove_many`."""
 
     @classmethod
     def get_timeline_storage_options(cls) -> dict[str, Any]:
@@ -125,7 +146,7 @@ class AggregatedFeed(BaseFeed):
         if not feeds or not isinstance(batch_interface, BaseBatch):
             cls.remove_from_many_by_hooks([feed.user_id for feed in feeds], activities, batch_interface, trim)
             return
-        step = feeds[0]._removal(_as_list(activities))
+        step = feeds[0]._removal(as_list(activities))
         if not step.only_adds:
             cls._update_many(feeds, step, batch_interface, trim)
 
@@ -157,7 +178,7 @@ class AggregatedFeed(BaseFeed):
         current_activities = kwargs.pop('current_activities', None)
         if args or kwargs:
             handed_on('remove_many', REMOVED, args, kwargs, (self, ('remove_many', 'remove')))
-        step = self._removal(_as_list(activities))
+        step = self._removal(as_list(activities))
         if step.only_adds:
             return []
         return self._update(updates.Update(self, [step], trim=trim, hint=current_activities), batch_interface)
@@ -193,7 +214,7 @@ class AggregatedFeed(BaseFeed):
         if not given or (batch_interface is not None and self.timeline_storage.keeps_references):
             return []
         self._update(updates.Update(self, [updates.Step(edit=edit)], trim=False, is_told=False), batch_interface)
-        found = _of_ids(activities, held, self.timeline_storage) if batch_interface is None else []
+        found = of_ids(activities, held, self.timeline_storage) if batch_interface is None else []
         if found and (stored := still_stored(self, found)):
             self._store(stored)
         return found
@@ -273,7 +294,7 @@ class AggregatedFeed(BaseFeed):
         for entry in snapshot.entries:
             by_id[self.timeline_storage.load_entry(snapshot.key, entry).serialization_id] = entry
         unfiltered = copy.copy(self)
-        unfiltered._filter_kwargs, unfiltered._ordering_args, unfiltered._wanted = {}, (), {}  # type: ignore[misc]
+        unfiltered._filter_kwargs, unfiltered._ordering_args, unfiltered._wanted = {}, (), {}
         groups = unfiltered[:length]
         return [(by_id.get(group.serialization_id, (group.serialization_id, None)), group) for group in groups]
 

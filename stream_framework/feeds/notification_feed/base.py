@@ -12,8 +12,8 @@ from stream_framework.exceptions import ConfigurationError
 from stream_framework.feeds import filters
 from stream_framework.feeds.aggregated_feed.base import AggregatedFeed, Groups
 from stream_framework.feeds.aggregated_feed.updates import mark_ids
-from stream_framework.feeds.base import _as_list, _key_pattern
 from stream_framework.feeds.notification_feed.shared_markers import warn_of_shared_markers
+from stream_framework.feeds.stored import as_list, key_pattern
 from stream_framework.serializers.aggregated_activity_serializer import NotificationSerializer
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.changes import Change, MarkerChange, unmark_trimmed
@@ -116,7 +116,7 @@ class BaseNotificationFeed(AggregatedFeed):
         super().flush()
         feed = cls(0)
         if feed.feed_markers is not None:
-            feed.feed_markers.base_key = _key_pattern(cls.markers_key_format)
+            feed.feed_markers.base_key = key_pattern(cls.markers_key_format)
             feed.feed_markers.flush_matching('unseen', 'unread')
 
     def count_unseen(self) -> int | None:
@@ -168,7 +168,7 @@ class BaseNotificationFeed(AggregatedFeed):
 
     def mark_activities(self, activity_ids: Iterable[Any], seen: bool = True, read: bool = False) -> None:
         """Mark groups, given themselves or by their ids, as seen, or read, or both. One round trip."""
-        activity_ids = _as_list(activity_ids)
+        activity_ids = as_list(activity_ids)
         for given in activity_ids:
             if isinstance(given, BaseActivity) and not isinstance(given, AggregatedActivity):
                 raise ValueError(
@@ -199,7 +199,9 @@ class BaseNotificationFeed(AggregatedFeed):
             self.feed_markers.flush(*self._tracked())
         return deleted
 
-    def get_activity_slice(self, start: int | None = None, stop: int | None = None, rehydrate: bool = True) -> Groups:
+    def get_activity_slice(  # type: ignore[override]
+        self, start: int | None = None, stop: int | None = None, rehydrate: bool = True
+    ) -> Groups:
         """The groups at the positions from ``start`` up to, not including, ``stop``, with their marks."""
         if self._wanted:
             return self._read_in_states(start or 0, stop)
