@@ -101,7 +101,7 @@ class SocialManager(Manager):
         """Everybody in one group, to be served at once."""
         return {FanoutPriority.HIGH: FOLLOWERS.get(user_id, [])}
 
-    def get_notified_ids(self, activity: Activity) -> list[int]:
+    def get_notified_ids(self, activity: Activity) -> Iterable[object]:
         """The person who was written to."""
         return [activity.target_id]
 
