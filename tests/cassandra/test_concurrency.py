@@ -117,22 +117,22 @@ def test_it_is_not_known_whether_a_change_was_made(
     one: Any, monkeypatch: pytest.MonkeyPatch, kind: str, done: bool
 ) -> None:
     """An answer is lost, and somebody else writes before anybody can look: what was done is not done again."""
-    from stream_framework.storage.cassandra import groups
+    from stream_framework.storage.cassandra import guard
 
     feed_class, _ = made(one, kind)
     feed = feed_class(1)
     newer = [act(n, object=1) for n in range(100, 120)]
     feed.add_many(newer)
-    send = groups.run_conditional
+    send = guard.run_conditional
 
     def lose_the_answer(statements: Any) -> Any:
-        monkeypatch.setattr(groups, 'run_conditional', send)
+        monkeypatch.setattr(guard, 'run_conditional', send)
         if done:
             send(statements)
         feed_class(1).add(act(200, object=1))
         return [None for _ in statements]
 
-    monkeypatch.setattr(groups, 'run_conditional', lose_the_answer)
+    monkeypatch.setattr(guard, 'run_conditional', lose_the_answer)
     # Older than all that the group keeps: only the count tells that it was there.
     feed.add(act(5, object=1))
     assert_groups(feed, by_object([act(5, object=1), *newer, act(200, object=1)]), kept=15)

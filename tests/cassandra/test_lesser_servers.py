@@ -12,7 +12,7 @@ from cassandra import InvalidRequest, OperationTimedOut
 
 from stream_framework.exceptions import ConfigurationError, StorageError
 from stream_framework.feed_managers.base import add_operation
-from stream_framework.storage.cassandra import connection, features, schema, timeline_storage
+from stream_framework.storage.cassandra import connection, features, pages, schema, trimming
 from tests.backends import RUN
 from tests.cassandra.support import KINDS, _statements, assert_groups, by_object, made, new_key_format, requests
 from tests.contracts.support import act, acts, ids
@@ -70,8 +70,8 @@ def refusing(one: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureR
 
 @pytest.mark.parametrize('what', REFUSED)
 def test_flat_feeds(one: Any, refusing: Refusing, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline_storage, 'COUNTED_BEFORE_TRIMMING', 5)
-    monkeypatch.setattr(timeline_storage, 'IDS_PER_PAGE', 7)
+    monkeypatch.setattr(trimming, 'COUNTED_BEFORE_TRIMMING', 5)
+    monkeypatch.setattr(pages, 'IDS_PER_PAGE', 7)
     refusing(REFUSED[what])
     feed_class = made(one, 'flat')[0]
     feed = feed_class(1)
@@ -265,7 +265,7 @@ def test_flushing(one: Any, refusing: Refusing) -> None:
 @pytest.mark.parametrize(
     ('query', 'feature'),
     [
-        (timeline_storage._COUNT, features.COUNT),
+        (f'SELECT {pages.COUNTED} FROM a WHERE b = ?', features.COUNT),
         ('SELECT a FROM b WHERE c IN ? PER PARTITION LIMIT ?', features.PARTITION_LIMIT),
         ('UPDATE a SET b = ? WHERE c = ? IF b = ?', features.CONDITIONS),
         ('DELETE b FROM a WHERE c = ? IF b != 0', features.CONDITIONS),

@@ -10,7 +10,7 @@ from cassandra import OperationTimedOut
 
 from stream_framework.feed_managers.base import FanoutPriority, add_operation, remove_operation
 from stream_framework.feed_managers.intents import intents_of
-from stream_framework.storage.cassandra import intents, statements
+from stream_framework.storage.cassandra import client, intents
 from stream_framework.storage.cassandra.connection import get_session
 from tests import managers
 from tests.cassandra.support import KINDS, assert_groups, by_object, made, requests
@@ -91,9 +91,9 @@ def marked(one: Any, manager: Any) -> Any:
 def test_a_fan_out_reads_the_marks_in_the_wave_that_writes(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     manager, feed_class = marked
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
-    answer, waited_for = statements._answer, []
+    answer, waited_for = client._answer, []
     with requests() as sent:
-        monkeypatch.setattr(statements, '_answer', lambda *args: waited_for.append(len(sent)) or answer(*args))
+        monkeypatch.setattr(client, '_answer', lambda *args: waited_for.append(len(sent)) or answer(*args))
         manager.fanout(range(100), feed_class, add_operation, {'activities': acts(1, first=1)})
     assert sent.waves == ['write', 'read'], 'whoever marks after this read undoes with later timestamps'
     assert waited_for == [len(sent)] * len(sent), 'all are sent before the first is waited for'
@@ -116,7 +116,7 @@ def test_a_write_that_arrives_late_loses(marked: Any, monkeypatch: pytest.Monkey
 def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     manager, feed_class = marked
     storage = manager.user_feed_class.get_activity_storage()
-    answer, failed, activities = statements._answer, [], acts(1, first=70)
+    answer, failed, activities = client._answer, [], acts(1, first=70)
 
     def fails_once(statement: Any, future: Any) -> Any:
         found = answer(statement, future)
@@ -128,7 +128,7 @@ def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monke
         return found
 
     with requests() as sent:
-        monkeypatch.setattr(statements, '_answer', fails_once)
+        monkeypatch.setattr(client, '_answer', fails_once)
         while not failed:
             manager.fanout(range(10), feed_class, add_operation, {'activities': activities})
     assert [feed_class(user_id).count() for user_id in range(10)] == [0] * 10

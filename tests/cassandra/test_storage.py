@@ -13,7 +13,7 @@ pytest.importorskip('cassandra')
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError, UpdateConflictError
-from stream_framework.storage.cassandra import connection, groups, intents
+from stream_framework.storage.cassandra import connection, guard, intents
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.timeline_storage import Batch, CassandraTimelineStorage
 from stream_framework.verbs import Love
@@ -157,8 +157,8 @@ def test_a_change_of_which_nobody_knows_whether_it_was_done(
             real(statements)
         return [None] * len(statements)
 
-    real = groups.run_conditional
-    monkeypatch.setattr(groups, 'run_conditional', run_conditional)
+    real = guard.run_conditional
+    monkeypatch.setattr(guard, 'run_conditional', run_conditional)
     feed.add(act(-1, object=500))
     assert len(sent) == (1 if done else 2)
     assert sum(group.activity_count for group in feed[:]) == 21
@@ -168,9 +168,9 @@ def test_a_change_of_which_nobody_knows_whether_it_was_done(
 def test_a_feed_that_others_keep_changing(cassandra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     feed = cassandra.aggregated()(1)
     feed.add(act(1))
-    monkeypatch.setattr(groups, 'ATTEMPTS', 3)
+    monkeypatch.setattr(guard, 'ATTEMPTS', 3)
     monkeypatch.setattr(
-        groups, 'run_conditional', lambda statements: [[{'[applied]': False, 'version': 1}]] * len(statements)
+        guard, 'run_conditional', lambda statements: [[{'[applied]': False, 'version': 1}]] * len(statements)
     )
     with pytest.raises(UpdateConflictError, match=feed.key):
         feed.trim(1)

@@ -11,7 +11,7 @@ import pytest
 
 from stream_framework.activity import Activity
 from stream_framework.feed_managers.base import add_operation
-from stream_framework.storage.cassandra import timeline_storage
+from stream_framework.storage.cassandra import trimming
 from stream_framework.verbs import Love
 from tests.cassandra.support import KINDS, made, new_key_format, requests, sessions
 from tests.cassandra.support import feed_class as feed_class_of
@@ -69,7 +69,7 @@ def test_chance_decides_for_each_feed_that_is_written_by_itself(filled: Any, mon
 
 @pytest.mark.parametrize('length', [3, 1200])
 def test_many_feeds_are_trimmed_with_few_ids_at_a_time(one: Any, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    monkeypatch.setattr(timeline_storage, 'IDS_AT_A_TIME', 3 * (length + 2))
+    monkeypatch.setattr(trimming, 'IDS_AT_A_TIME', 3 * (length + 2))
     feed_class = made(one, 'flat', trim_chance=0, max_length=length)[0]
     stored = acts(length + 5)
     with feed_class.get_timeline_batch_interface() as batch:

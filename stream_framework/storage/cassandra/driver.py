@@ -23,6 +23,7 @@ from cassandra import (  # noqa: E402
     WriteTimeout,
     cluster,
 )
+from cassandra.cluster import ResponseFuture, Session  # noqa: E402
 from cassandra.cqlengine import CQLEngineException, ValidationError, columns, connection, models  # noqa: E402
 from cassandra.cqlengine.connection import DEFAULT_CONNECTION  # noqa: E402
 from cassandra.cqlengine.connection import Connection as MapperConnection  # noqa: E402
@@ -33,7 +34,9 @@ from cassandra.query import (  # noqa: E402
     BatchStatement,
     BatchType,
     BoundStatement,
+    PreparedStatement,
     SimpleStatement,
+    Statement,
 )
 
 __all__ = [
@@ -49,8 +52,12 @@ __all__ = [
     'MapperConnection',
     'Model',
     'OperationTimedOut',
+    'PreparedStatement',
     'ReadTimeout',
+    'ResponseFuture',
+    'Session',
     'SimpleStatement',
+    'Statement',
     'SyntaxException',
     'ValidationError',
     'WriteFailure',

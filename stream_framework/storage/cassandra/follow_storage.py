@@ -31,17 +31,10 @@ from stream_framework.exceptions import UpdateConflictError
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.base_follow_storage import BaseFollowStorage, Kind, Pair, Position, Side
 from stream_framework.storage.cassandra import config, connection
+from stream_framework.storage.cassandra.batches import Unbound, batched, conditional, of_each
+from stream_framework.storage.cassandra.client import IN_FLIGHT, run, run_conditional
 from stream_framework.storage.cassandra.driver import ConsistencyLevel
 from stream_framework.storage.cassandra.follow_tables import FOLLOWED, FOLLOWERS, HIDDEN, quoted
-from stream_framework.storage.cassandra.statements import (
-    IN_FLIGHT,
-    Unbound,
-    batched,
-    conditional,
-    of_each,
-    run,
-    run_conditional,
-)
 from stream_framework.storage.cassandra.tables import expect_batches
 
 #: How many ids one statement asks for.

@@ -15,8 +15,9 @@ from stream_framework import settings
 from stream_framework.exceptions import StorageError
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.cassandra import config, connection
+from stream_framework.storage.cassandra.batches import SeveralFeeds, Unbound, batched, by_replicas, of_each
+from stream_framework.storage.cassandra.client import run
 from stream_framework.storage.cassandra.driver import ConsistencyLevel, InvalidRequest, SimpleStatement
-from stream_framework.storage.cassandra.statements import OfSeveralFeeds, Unbound, batched, by_replicas, of_each, run
 
 #: The table's name.
 TABLE = 'stream_framework_marks'
@@ -130,7 +131,7 @@ def _read_statements(names: Sequence[str]) -> list[Any]:
     statements = []
     for group in by_replicas(settings.STREAM_DEFAULT_KEYSPACE, keys):
         for part in iter_parts(group, INTENTS_PER_QUERY):
-            statement = OfSeveralFeeds(prepared).bind(([keys[key] for key in part],))
+            statement = SeveralFeeds(prepared).bind(([keys[key] for key in part],))
             statement.route = part[0]
             statement.consistency_level = _quorum()
             statements.append(statement)

@@ -19,8 +19,9 @@ from stream_framework import settings
 from stream_framework.exceptions import StorageError
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.batches import Unbound, batched, of_each
+from stream_framework.storage.cassandra.client import run
 from stream_framework.storage.cassandra.driver import InvalidRequest, SimpleStatement
-from stream_framework.storage.cassandra.statements import Unbound, batched, of_each, run
 
 #: The table's name.
 TABLE = 'stream_framework_ledger'

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
+from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.base_lists_storage import BaseListsStorage
-from stream_framework.storage.cassandra.groups import LISTS, GroupStorage
+from stream_framework.storage.cassandra import markers
+from stream_framework.storage.cassandra.tables import LISTS
+from stream_framework.utils.shortcuts import unchanged
+
+if TYPE_CHECKING:
+    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 
 class CassandraListsStorage(BaseListsStorage):
@@ -21,32 +27,39 @@ class CassandraListsStorage(BaseListsStorage):
     :param timeline_storage: the feed's timeline storage, whose table has the two columns
     """
 
+    #: Whether changes of groups may write past the hooks.
+    writes_as_usual = unchanged('add', 'add_once', 'remove', 'add_to_storage', 'remove_from_storage', 'get_key')
+
     def __init__(
         self,
         key: Any,
         key_format: str | None = None,
         max_length: int | None = None,
         data_type: Any = None,
-        timeline_storage: Any = None,
+        timeline_storage: CassandraTimelineStorage | None = None,
         **options: Any,
     ) -> None:
         super().__init__(key, key_format=key_format, max_length=max_length, data_type=data_type, **options)
-        if not isinstance(timeline_storage, GroupStorage):
+        if not (isinstance(timeline_storage, GuardsGroups) and hasattr(timeline_storage, 'table')):
             raise ConfigurationError(
                 f'{type(self).__name__} keeps ids in the partition of a feed on Cassandra: let '
                 f'CassandraNotificationFeed make it, or give the timeline_storage of one, not {timeline_storage!r}'
             )
         self.timeline_storage = timeline_storage
 
+    def is_beside(self, storage: CassandraTimelineStorage) -> bool:
+        """Whether the ids are in the same table as a storage's feeds."""
+        return self.timeline_storage.model is storage.model
+
     def add_to_storage(self, lists: dict[str, list[str]], once: bool) -> None:
         """Read the lists and write the difference, in one step; an id that is there already stays as it is."""
         _check_names(lists)
-        self.timeline_storage.add_marks(str(self.base_key), lists, self.max_length)
+        markers.add(self.timeline_storage, str(self.base_key), lists, self.max_length)
 
     def remove_from_storage(self, lists: dict[str, list[str]]) -> None:
         """One step."""
         _check_names(lists)
-        self.timeline_storage.remove_marks(str(self.base_key), lists)
+        markers.remove(self.timeline_storage, str(self.base_key), lists)
 
     def count_in_storage(self, names: Sequence[str]) -> list[int]:
         """One query."""
@@ -55,16 +68,16 @@ class CassandraListsStorage(BaseListsStorage):
     def get_from_storage(self, names: Sequence[str]) -> list[list[str]]:
         """One query; in ascending order."""
         _check_names(names)
-        [(_, marks)] = self.timeline_storage.read_marks([str(self.base_key)])
-        return [sorted(marks[name], key=ids.group_order) for name in names]
+        [(_, lists)] = markers.read(self.timeline_storage.table, [str(self.base_key)])
+        return [sorted(lists[name], key=ids.group_order) for name in names]
 
     def flush_storage(self, names: Sequence[str]) -> None:
         """One step."""
         _check_names(names)
-        self.timeline_storage.clear_marks(str(self.base_key), names)
+        markers.clear(self.timeline_storage, str(self.base_key), names)
 
 
-def _check_names(names: Any) -> None:
+def _check_names(names: Iterable[str]) -> None:
     for name in names:
         if name not in LISTS:
             raise ConfigurationError(f'{name!r} is no list of a feed on Cassandra: there are {" and ".join(LISTS)}')

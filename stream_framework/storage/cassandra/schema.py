@@ -17,11 +17,11 @@ from typing import Any
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError
 from stream_framework.storage.cassandra import connection, features, follow_tables, intents, ledger, seen
+from stream_framework.storage.cassandra.client import run
 from stream_framework.storage.cassandra.driver import SimpleStatement
 from stream_framework.storage.cassandra.errors import translated
 from stream_framework.storage.cassandra.follow_storage import CassandraFollowStorage
-from stream_framework.storage.cassandra.groups import LISTS
-from stream_framework.storage.cassandra.statements import run
+from stream_framework.storage.cassandra.tables import LISTS
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 from stream_framework.utils import feed_classes
 

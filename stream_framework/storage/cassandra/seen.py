@@ -1,4 +1,4 @@
-"""How far timelines were seen, on Cassandra: a row for each, in a table of its own.
+"""Seen marks on Cassandra, which tell how far timelines were seen: a small table beside those of the feeds.
 
 The table is made by ``sync``, or when something is marked as seen for the first time: tables of 1.4.0 stay as they are.
 A mark is read, and written if it moves forward, both at a quorum. Of two that are set at the same moment either may
@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stream_framework import settings
+from stream_framework.compat.cassandra_groups import Range
 from stream_framework.exceptions import StorageError
-from stream_framework.storage.cassandra import config, connection
-from stream_framework.storage.cassandra.driver import ConsistencyLevel, InvalidRequest, SimpleStatement
-from stream_framework.storage.cassandra.statements import run
+from stream_framework.storage.cassandra import config, connection, features, pages
+from stream_framework.storage.cassandra.client import Found, run
+from stream_framework.storage.cassandra.driver import BoundStatement, ConsistencyLevel, InvalidRequest, SimpleStatement
+from stream_framework.storage.cassandra.fallbacks import lacks
+from stream_framework.storage.cassandra.tables import Table
 
+if TYPE_CHECKING:
+    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
+
+#: How many ids are read along with a seen mark: one more than the longest feed whose new entries take one wave.
+IDS_WITH_SEEN = 101
 #: The table's name.
 TABLE = 'stream_framework_seen'
 
@@ -24,22 +32,22 @@ _LOCAL = (ConsistencyLevel.LOCAL_ONE, ConsistencyLevel.LOCAL_QUORUM)
 
 
 def create_query(keyspace: str) -> str:
-    """What creates the table."""
+    """Return what creates the table."""
     return f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{TABLE}" (name text PRIMARY KEY, seen text)'
 
 
-def read_statements(names: Sequence[str]) -> list[Any]:
-    """What reads the marks of these names, one statement for each; nothing if there is no table yet."""
+def read_statements(names: Sequence[str]) -> list[BoundStatement]:
+    """Return what reads the marks of these names, one statement for each; nothing if there is no table yet."""
     return _bound('SELECT seen FROM {table} WHERE name = ?', [(name,) for name in names])
 
 
-def number_of(rows: Sequence[Any]) -> int | None:
-    """The mark in the rows that one of :func:`read_statements` has found."""
+def number_of(rows: Sequence[Found]) -> int | None:
+    """Return the mark in the rows that one of :func:`read_statements` has found."""
     return int(rows[0]['seen']) if rows and rows[0]['seen'] is not None else None
 
 
 def read(names: Sequence[str]) -> list[int | None]:
-    """The marks of these names, in order. One wave."""
+    """Return the marks of these names, in order. One wave."""
     return [number_of(rows) for rows in run(read_statements(names))] or [None] * len(names)
 
 
@@ -56,6 +64,52 @@ def write(name: str, number: int) -> None:
     run(statements)
 
 
+def count_new(timelines: Sequence[tuple[CassandraTimelineStorage, str]]) -> list[int]:
+    """Count the entries of timelines above their seen marks; all of them where there is none.
+
+    One wave: the marks, and the newest ids. A second one counts, for feeds with more than a hundred new ones.
+    """
+    marks = read_statements([storage.seen_name(key) for storage, key in timelines])
+    newest = [pages.select(storage.table, 'activity_id', key, limit=IDS_WITH_SEEN) for storage, key in timelines]
+    found = run([*marks, *newest], timelines[0][1] if len(timelines) == 1 else None)
+    numbers = [number_of(rows) for rows in found[: len(marks)]] or [None] * len(timelines)
+    counts = [
+        _count_read(storage, rows, number)
+        for (storage, _), rows, number in zip(timelines, found[len(marks) :], numbers, strict=True)
+    ]
+    longer = [
+        (place, storage.table, key, bounds)
+        for place, (storage, key) in enumerate(timelines)
+        if counts[place] is None
+        for bounds in _ranges(storage, numbers[place])
+    ]
+    for (place, _, _, _), counted in zip(longer, _count(longer), strict=True):
+        counts[place] = (counts[place] or 0) + counted
+    return [count or 0 for count in counts]
+
+
+def _count_read(storage: CassandraTimelineStorage, rows: Sequence[Found], number: int | None) -> int | None:
+    """Count the new ones among the newest ids; ``None`` if there may be more."""
+    # A partition without rows may still have static columns.
+    orders = [storage.order(row['activity_id']) for row in rows if row['activity_id'] is not None]
+    new = sum(number is None or order > number for order in orders)
+    # Ids of 13 digits, which 1.4.0 gave groups, are read last, whatever their time.
+    is_known = len(orders) < IDS_WITH_SEEN or (new < len(orders) and not storage.has_bare_ids)
+    return new if is_known else None
+
+
+def _ranges(storage: CassandraTimelineStorage, number: int | None) -> list[Range]:
+    return [(None, None)] if number is None else storage.ranges_above(storage.table, number)
+
+
+def _count(wanted: Sequence[tuple[int, Table, str, Range]]) -> list[int]:
+    """Count the entries of each range. One wave."""
+    if lacks(features.COUNT):
+        return [pages.count(table, key, low, high) for _, table, key, (low, high) in wanted]
+    statements = [pages.select(table, pages.COUNTED, key, low, high) for _, table, key, (low, high) in wanted]
+    return [rows[0]['count'] for rows in run(statements)]
+
+
 def forget(names: Sequence[str]) -> None:
     """Delete the marks of these names. One wave."""
     if statements := _bound('DELETE FROM {table} WHERE name = ?', [(name,) for name in names]):
@@ -68,8 +122,8 @@ def forget_matching(pattern: str) -> None:
         forget(fnmatch.filter([row['name'] for row in rows], pattern))
 
 
-def _bound(query: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """A statement for each of some values; nothing if there is no table yet."""
+def _bound(query: str, values: Sequence[tuple[Any, ...]]) -> list[BoundStatement]:
+    """Bind a query to each of some values; return nothing if there is no table yet."""
     connection.get_session()
     try:
         prepared = connection.prepare(query.format(table=f'"{settings.STREAM_DEFAULT_KEYSPACE}"."{TABLE}"'))

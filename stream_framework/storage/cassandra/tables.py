@@ -24,16 +24,19 @@ from stream_framework import settings
 from stream_framework.exceptions import SerializationException
 from stream_framework.serializers.utils import short
 from stream_framework.storage.cassandra import connection
+from stream_framework.storage.cassandra.batches import Unbound
+from stream_framework.storage.cassandra.client import bound
 from stream_framework.storage.cassandra.driver import ValidationError, columns
 from stream_framework.storage.cassandra.errors import SYNC, refused, translated
 from stream_framework.storage.cassandra.mapper import NAME, FeedModel
-from stream_framework.storage.cassandra.statements import Unbound, bound
 
 logger = logging.getLogger(__name__)
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 
+#: The static columns in which the partition of a notification feed keeps its markers.
+LISTS = ('unseen', 'unread')
 #: Columns that are left out where the table hasn't got them.
 _LEFT_OUT = frozenset(('minimized_activities', 'seen_at', 'read_at'))
 
