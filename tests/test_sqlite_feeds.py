@@ -6,12 +6,10 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from stream_framework.activity import AggregatedActivity
-from tests.backends import Sqlite, running
 
 ROOT = pathlib.Path(__file__).parent.parent
 PROCESSES, EACH = 4, 20
@@ -32,12 +30,8 @@ for n in range({EACH}):
 """
 
 
-@pytest.fixture
-def sqlite() -> Any:
-    yield from running(Sqlite())
-
-
-def test_processes_that_write_to_one_group(sqlite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_write_to_one_group(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('SQLITE_FEEDS', str(tmp_path / 'feeds.sqlite3'))
     from examples.sqlite_feeds import SqliteAggregatedFeed, SqliteFeed, SqliteNotificationFeed
 
     command = [sys.executable, '-c', WRITER]
