@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from stream_framework.storage.abilities import KeepsIntents
-    from stream_framework.storage.base import BaseTimelineStorage
+from stream_framework.storage.abilities import KeepsIntents
 
 logger = logging.getLogger(__name__)
+
+
+class Batched(Protocol):
+    """A timeline storage, as far as batches need it."""
+
+    metrics: Any
+
+    def is_like(self, other: Any) -> bool:
+        """Return whether another storage does the same."""
+
+    def add_to_storage(self, key: str, activities: dict[Any, Any]) -> object:
+        """Add id -> data to a timeline."""
+
+    def remove_from_storage(self, key: str, activities: dict[Any, Any]) -> object:
+        """Remove ids from a timeline."""
+
+    def trim(self, key: str, length: int | None = None) -> object:
+        """Keep the newest entries."""
 
 
 class Write(NamedTuple):
     """One queued write: the same for one timeline or for many."""
 
-    storage: BaseTimelineStorage
+    storage: Batched
     #: ``'add'``, ``'remove'`` or ``'trim'``.
     operation: str
     #: The keys of the timelines.
@@ -42,7 +58,7 @@ class BaseBatch:
     together.
     """
 
-    def __init__(self, storage: BaseTimelineStorage) -> None:
+    def __init__(self, storage: Batched) -> None:
         self.storage = storage
         #: The intents that :meth:`then_read_intents` asked for, once everything has been written.
         self.intents: list[str | None] | None = None
@@ -67,7 +83,7 @@ class BaseBatch:
 
     def write(
         self,
-        storage: BaseTimelineStorage,
+        storage: Batched,
         operation: str,
         keys: Sequence[str],
         data: Mapping[Any, Any] | None = None,

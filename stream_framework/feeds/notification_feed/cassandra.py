@@ -22,6 +22,7 @@ class CassandraNotificationFeed(CassandraGroupsMixin, BaseNotificationFeed):
     timeline_cf_name = 'notification'
     filtering_supported = True
     ordering_supported = True
+    timeline_storage: CassandraTimelineStorage
 
     def get_markers_storage(self) -> Any:
         """The markers storage of this feed."""
