@@ -1,7 +1,7 @@
 """What people do: each is a row in the database, and then an activity in feeds.
 
-In this order: a worker must find the row. Where a view runs in a transaction (``ATOMIC_REQUESTS``), publish when that
-has ended: ``transaction.on_commit(lambda: manager.add_user_activity(...))``.
+In this order, because a worker must find the row. Where a view runs in a transaction (``ATOMIC_REQUESTS``), publish
+when that has ended: ``transaction.on_commit(lambda: manager.add_user_activity(...))``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from pins import activities
 from pins.managers import manager
-from pins.models import Comment, Follow, Love, Person, Pin
-from stream_framework.feed_managers.base import remove_operation
+from pins.models import Comment, Love, Person, Pin
+from pins.verbs import Follow
+from stream_framework.feed_managers.base import FanoutPriority
 
 
 def pin(author: Person, title: str, board: str, note: str = '', created_at: datetime.datetime | None = None) -> Pin:
@@ -60,24 +61,61 @@ def comment(person: Person, pinned: Pin, text: str, created_at: datetime.datetim
     return made
 
 
-def follow(follower: Person, followed: Person, created_at: datetime.datetime | None = None) -> None:
+def follow(follower: Person, followed: Person) -> None:
     """Follow somebody: one's feeds get what that person did before.
 
-    :raises ValidationError: for oneself
+    :raises ValidationError: for oneself, and where one has blocked the other
     """
     if follower.pk == followed.pk:
         raise ValidationError('You can not follow yourself.')
-    made, new = Follow.objects.get_or_create(
-        follower=follower, followed=followed, defaults={'created_at': created_at or timezone.now()}
-    )
-    if new:
+    if manager.is_blocked(follower.pk, followed.pk):
+        raise ValidationError(f'There is a block between you and {followed.name}.')
+    if not manager.is_following(follower.pk, [followed.pk]):
         manager.follow_user(follower.pk, followed.pk)
-        manager.notify(activities.of_follow(made))
+        manager.add_user_activity(follower.pk, activities.of_follow(follower.pk, followed.pk, timezone.now()))
 
 
 def unfollow(follower: Person, followed: Person) -> None:
     """Follow somebody no longer: one's feeds lose what that person did."""
-    for made in Follow.objects.filter(follower=follower, followed=followed):
-        made.delete()
-        manager.unfollow_user(follower.pk, followed.pk)
-        manager.notify(activities.of_follow(made), remove_operation)
+    # Nothing here says when it was: it is found in the user feed.
+    manager.remove_object(follower.pk, followed.pk, verb=Follow)
+    manager.unfollow_user(follower.pk, followed.pk)
+
+
+def mute(person: Person, other: Person) -> None:
+    """Hide what somebody does, and follow on."""
+    _check_is_other(person, other, 'mute')
+    manager.mute_user(person.pk, other.pk)
+
+
+def unmute(person: Person, other: Person) -> None:
+    """Show it again: what that person did meanwhile comes, too."""
+    manager.unmute_user(person.pk, other.pk)
+
+
+def block(person: Person, other: Person) -> None:
+    """Hide two people from each other, and let neither follow the other."""
+    _check_is_other(person, other, 'block')
+    for one, two in ((person, other), (other, person)):
+        manager.remove_object(one.pk, two.pk, verb=Follow)
+    manager.block_user(person.pk, other.pk)
+
+
+def unblock(person: Person, other: Person) -> None:
+    """End a block. The follows that it ended stay ended."""
+    manager.unblock_user(person.pk, other.pk)
+
+
+def erase(person: Person) -> None:
+    """Delete an account, with all that it did, and all that others did to it. Where this dies, do it again."""
+    for pinned in person.pins.all():
+        unpin(pinned)
+    for follower_id in list(manager.get_user_follower_ids(user_id=person.pk)[FanoutPriority.HIGH]):
+        manager.remove_object(follower_id, person.pk, verb=Follow)
+    manager.erase_user(person.pk)
+    person.delete()
+
+
+def _check_is_other(person: Person, other: Person, what: str) -> None:
+    if person.pk == other.pk:
+        raise ValidationError(f'You can not {what} yourself.')

@@ -6,6 +6,7 @@ the same id, and what was added to feeds can be taken out of them later.
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from pins.verbs import Comment, Follow, Love, Pin
@@ -38,8 +39,6 @@ def of_comment(comment: Any) -> PinboardActivity:
     )
 
 
-def of_follow(follow: Any) -> PinboardActivity:
-    """Somebody followed somebody."""
-    return PinboardActivity(
-        follow.follower_id, Follow, follow.followed_id, target=follow.followed_id, time=follow.created_at
-    )
+def of_follow(follower_id: int, followed_id: int, time: datetime.datetime) -> PinboardActivity:
+    """Somebody followed somebody. Follows are kept by the library, so there is no row."""
+    return PinboardActivity(follower_id, Follow, followed_id, target=followed_id, time=time)

@@ -7,8 +7,9 @@ from typing import Any
 from pins.managers import manager
 
 
-def notifications(request: Any) -> dict[str, Any]:
-    """The badge in the header: how many notifications are unseen. One round trip to Redis."""
+def news(request: Any) -> dict[str, Any]:
+    """What is new: how many notifications are unseen, and how much is new in each feed. Two round trips."""
     if not request.user.is_authenticated:
         return {}
-    return {'unseen_count': manager.get_notifications(request.user.pk).count_unseen()}
+    notifications = manager.get_feeds(request.user.pk)['notifications']
+    return {'unseen_count': notifications.count_unseen(), 'new_counts': manager.count_new(request.user.pk)}

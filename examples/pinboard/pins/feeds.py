@@ -1,4 +1,4 @@
-"""The four feeds that everybody has. Each has keys of its own."""
+"""The five feeds that everybody has, each under keys that no other has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pins.activities import PinboardActivity
 from pins.backends import AggregatedFeed, Feed, NotificationFeed
-from pins.verbs import Pin
+from pins.verbs import Follow, Pin
 from stream_framework.activity import Activity
 from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
 from stream_framework.feeds.base import UserBaseFeed
@@ -21,22 +21,22 @@ class HomeFeed(Feed):
     max_length = 120
 
     def add_many(self, activities: Any, *args: Any, **kwargs: Any) -> Any:
-        """Only pins. Loves and comments are fanned out as well, and are for the grouped feed."""
+        """Add only the pins. The rest is fanned out as well, for the feeds below."""
         return super().add_many([item for item in activities if item.verb is Pin], *args, **kwargs)
 
 
 class PinboardAggregator(RecentRankMixin, BaseAggregator):
-    """Pins of one person and day are a group; so is what one pin was loved by, or commented on."""
+    """Group the pins and follows of one person by day, and loves and comments by pin."""
 
     def get_group(self, activity: Activity) -> str:
         """``'100-7-2013-07-08'``, ``'3-42'``."""
-        if activity.verb is Pin:
+        if activity.verb in (Pin, Follow):
             return f'{activity.verb.id}-{activity.actor_id}-{activity.time.date()}'
         return f'{activity.verb.id}-{activity.object_id}'
 
 
 class GroupedFeed(AggregatedFeed):
-    """The same, with loves and comments, in groups: "Anna and 3 others loved Paper boats"."""
+    """All that they did, in groups: "Anna and 3 others loved Paper boats"."""
 
     key_format = 'pinboard:grouped:%(user_id)s'
     activity_class = PinboardActivity
@@ -44,8 +44,16 @@ class GroupedFeed(AggregatedFeed):
     max_length = 120
 
 
+class ActionsFeed(Feed):
+    """All that they did, one by one: the activity page filters it by verb, which feeds of groups can't be."""
+
+    key_format = 'pinboard:actions:%(user_id)s'
+    activity_class = PinboardActivity
+    max_length = 120
+
+
 class MyNotifications(NotificationFeed):
-    """What others did to oneself: a group for each verb, object and day, unseen and unread at first."""
+    """What others did to a person: a group for each verb, object and day, unseen and unread at first."""
 
     key_format = 'pinboard:notifications:%(user_id)s'
     markers_key_format = 'pinboard:notifications:%(user_id)s'
@@ -54,11 +62,11 @@ class MyNotifications(NotificationFeed):
 
 
 class UserFeed(UserBaseFeed, Feed):
-    """What one did oneself: where a new follower's feeds are filled from."""
+    """What a person did. A new follower's feeds are filled from it, and it is what "download my data" gives."""
 
     key_format = 'pinboard:user:%(user_id)s'
     activity_class = PinboardActivity
 
 
 #: All of them.
-FEEDS = (HomeFeed, GroupedFeed, MyNotifications, UserFeed)
+FEEDS = (HomeFeed, GroupedFeed, ActionsFeed, MyNotifications, UserFeed)

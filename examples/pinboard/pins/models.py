@@ -1,8 +1,6 @@
-"""The application's own tables. They are the truth; feeds are made from them."""
+"""The application's own tables. Feeds are made from them; who follows whom is kept by the library."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -79,17 +77,3 @@ class Comment(models.Model):
 
     class Meta:
         ordering = ('created_at', 'id')
-
-
-class Follow(models.Model):
-    """Somebody follows somebody."""
-
-    follower = models.ForeignKey(Person, models.CASCADE, related_name='following')
-    followed = models.ForeignKey(Person, models.CASCADE, related_name='followers')
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints: Any = (
-            models.UniqueConstraint(fields=['follower', 'followed'], name='follows_once'),
-            models.CheckConstraint(condition=~models.Q(follower=models.F('followed')), name='follows_others'),
-        )

@@ -79,14 +79,14 @@ TEMPLATES = [
                 'django.template.context_processors.request',
                 'django.contrib.auth.context_processors.auth',
                 'django.contrib.messages.context_processors.messages',
-                'pins.context_processors.notifications',
+                'pins.context_processors.news',
             ],
         },
     },
 ]
 
-# The application's own tables: people, pins, loves, comments, who follows whom. Feeds are not among them. They live as
-# long as the feeds: of one process, or until they are deleted.
+# The application's own tables: people, pins, loves, comments. Feeds and follows are not among them. The tables live as
+# long as the feeds: as one process, or until they are deleted.
 DATABASE = BASE_DIR / f'pinboard-{PINBOARD_BACKEND}.sqlite3'
 if PINBOARD_BACKEND == 'memory':
     DATABASE = Path(tempfile.gettempdir()) / f'pinboard-{os.getpid()}.sqlite3'

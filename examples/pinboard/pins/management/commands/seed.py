@@ -11,9 +11,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from project.celery import app
 
-from pins import actions, world
-from pins.feeds import FEEDS
-from pins.managers import manager
+from pins import actions, activities, world
+from pins.managers import follows, manager
 from pins.models import Person, Pin
 
 
@@ -52,15 +51,22 @@ def seed(end: datetime.datetime, number: int = 1, pins_each: int = 12) -> None:
         people[username] = Person(username=username, first_name=first, last_name=last, bio=bio, hue=place * 137 % 360)
         people[username].set_unusable_password()
         people[username].save()
-        for feed_class in FEEDS:
-            # Of an earlier database, where somebody else had this number.
-            feed_class(people[username].pk).delete()
+        # Of an earlier database, where somebody else had this number.
+        manager.erase_user(people[username].pk)
+    events = list(world.events(end, number, pins_each))
+    followed = [
+        (people[event.person].pk, people[str(event.thing)].pk, event.time) for event in events if event.kind == 'follow'
+    ]
+    # All at once, as an existing table is imported: nothing was done yet that could be copied.
+    follows.import_follows(followed)
+    for follow in followed:
+        manager.add_user_activity(follow[0], activities.of_follow(*follow))
     pins: dict[Any, Pin] = {}
-    for event in world.events(end, number, pins_each):
+    for event in events:
         person = people[event.person]
         if event.kind == 'follow':
-            actions.follow(person, people[str(event.thing)], event.time)
-        elif event.kind == 'pin':
+            continue
+        if event.kind == 'pin':
             title, board, note = event.words
             pins[event.thing] = actions.pin(person, title, board, note, event.time)
         elif event.kind == 'love':
@@ -69,8 +75,11 @@ def seed(end: datetime.datetime, number: int = 1, pins_each: int = 12) -> None:
             actions.comment(person, pins[event.thing], event.words[0], event.time)
     # What is older than the last few things has been looked at.
     for person in people.values():
-        feed = manager.get_notifications(person.pk)
-        feed.mark_activities(feed[4:], seen=True, read=True)
+        feeds = manager.get_feeds(person.pk)
+        feeds['notifications'].mark_activities(feeds['notifications'][4:], seen=True, read=True)
+        for name in ('home', 'grouped'):
+            for entry in feeds[name][3:4]:
+                feeds[name].mark_seen(until=entry)
 
 
 def _moment(text: str | None) -> datetime.datetime:

@@ -1,4 +1,4 @@
-// Two comforts; the site works without either.
+// Three comforts; the site works without any of them.
 'use strict';
 
 // Endless scroll: when the link to older items comes near, fetch that page and put its items below the ones here.
@@ -65,5 +65,21 @@ async function love(event) {
   }
 }
 
+// What was shown counts as seen, so the next visit begins there. It is a form, whose button this presses.
+async function seen() {
+  const form = document.querySelector('form.news');
+  if (!form) return;
+  if (document.visibilityState !== 'visible') {
+    document.addEventListener('visibilitychange', seen, { once: true });
+    return;
+  }
+  const response = await fetch(form.action, {
+    method: 'POST', body: new FormData(form), headers: { Accept: 'application/json' }, credentials: 'same-origin' })
+    .catch(() => null);
+  // Otherwise the button stays.
+  if (response?.ok) form.querySelector('button').remove();
+}
+
 document.addEventListener('submit', love);
 scroll();
+seen();
