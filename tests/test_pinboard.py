@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import subprocess
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.backends import server
+from tests.backends import server, unavailable
 from tests.browser.site import PROJECT
+from tests.servers import redis_nodes
 from tests.servers.processes import ROOT
 
 
@@ -37,12 +39,20 @@ def manage(*arguments: str, **environment: Any) -> str:
     return done.stdout + done.stderr
 
 
+@functools.cache
+def own_redis() -> str:
+    """Start a server: never that of somebody else, because the site's keys are the same everywhere."""
+    try:
+        redis = redis_nodes.LocalRedis()
+    except LookupError as error:
+        unavailable(f'no redis server: {error}')
+    return f'redis://{redis.host}:{redis.port}/0'
+
+
 def address(where: str) -> dict[str, str]:
     """Name a test server, whose tables are there, in the environment of a command."""
     if where == 'redis':
-        config = server('redis')
-        url = config.get('url') or f'redis://{config["host"]}:{config["port"]}/{config.get("db") or 0}'
-        return {'STREAM_REDIS_URL': url}
+        return {'STREAM_REDIS_URL': own_redis()}
     if where == 'postgres':
         if server('postgres')['STREAM_SQL_SCHEMA']:
             pytest.skip('the site uses no schema of its own')
@@ -65,7 +75,7 @@ def test_follows_of_an_earlier_version_move_into_the_library(where: str, tmp_pat
     if where == 'sqlite':
         environment['STREAM_SQL_URL'] = f'sqlite:///{tmp_path}/feeds.sqlite3'
     environment = {name: str(value) for name, value in environment.items()}
-    # The server may be somebody else's, with a site of his: these are no people of that.
+    # A PostgreSQL server may be somebody else's, with a site of his: these are no people of that.
     first, second = 10**15 + 1, 10**15 + 2
     manage('migrate', 'pins', '0001', **environment)
     with closing(sqlite3.connect(environment['PINBOARD_DATABASE'])) as database, database:
