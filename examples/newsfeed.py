@@ -11,6 +11,7 @@ The feeds and the manager are in ``examples/social/feeds.py``: start reading the
 from __future__ import annotations
 
 import contextlib
+import datetime
 import importlib
 import itertools
 import signal
@@ -103,14 +104,14 @@ def main(
             raise click.ClickException('nothing was kept: feeds in memory end with the process')
         configure(backend, sql_url, redis_url, cassandra_hosts, cassandra_keyspace)
         manager = make_manager(backend)
-        feeds.FOLLOWERS.update(world.followers)
         if kept:
             show_reader(manager, reader)
             return
         manager.prepare(known)
 
-        follows = sum(map(len, world.follows.values()))
-        click.echo(f'{len(known):,} people, {follows:,} follows, {len(world.events):,} events, on {backend}')
+        follows = list(world.follow_pairs())
+        click.echo(f'{len(known):,} people, {len(follows):,} follows, {len(world.events):,} events, on {backend}')
+        import_follows(follows, manager)
         seconds = replay(world, manager)
         show_reader(manager, reader)
         show_totals(len(world.events), seconds)
@@ -154,6 +155,16 @@ def make_manager(backend: str) -> feeds.SocialManager:
     module, name = MANAGERS[backend].split(':')
     manager: feeds.SocialManager = getattr(importlib.import_module(module), name)()
     return manager
+
+
+def import_follows(follows: list[tuple[int, int]], manager: feeds.SocialManager) -> None:
+    """Have the library keep who follows whom, as an application imports its table of follows."""
+    before = datetime.datetime(1970, 1, 1)
+    with click.progressbar(length=len(follows), label='Follows', file=sys.stderr) as bar:
+        # It says how many are done; a bar wants to know how many more.
+        manager.follows.import_follows(
+            ((user_id, target_id, before) for user_id, target_id in follows), lambda done: bar.update(done - bar.pos)
+        )
 
 
 def replay(world: network.Network, manager: feeds.SocialManager) -> float:

@@ -263,6 +263,14 @@ def test_a_pipe_that_is_closed() -> None:
 
 #: What goes wrong, and which of the feeds it shows in.
 _BREAKAGES = {
+    'a follow is lost': (
+        "from stream_framework.storage.memory import InMemoryFollowStorage as storage\n"
+        "import_follows = storage.import_follows\n"
+        "def lossy(self, follows, progress):\n"
+        "    return import_follows(self, list(follows)[1:], progress)\n"
+        "storage.import_follows = lossy\n",
+        r"'s follows: expected",
+    ),
     'an activity is lost on its way to the followers': (
         "from stream_framework.storage.memory import InMemoryTimelineStorage as storage\n"
         "add = storage.add_to_storage\n"

@@ -83,6 +83,8 @@ def check(network: Network, manager: SocialManager, readers: Iterable[int]) -> I
         feeds = manager.get_feeds(reader)
         notifications = feeds['notifications']
         news = pull.news(reader)
+        followed = sorted(manager.get_user_followed_ids(reader))
+        yield from _compared(f"{reader}'s follows", sorted(pull.follows.get(reader, ())), followed)
         yield from _pages(reader, feeds['news'], news)
         yield from _groups(reader, feeds['grouped'], news, lambda event: f'{Write.id}-{event.target}')
         yield from _groups(

@@ -11,14 +11,11 @@ from typing import Any
 
 from stream_framework.activity import Activity
 from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
-from stream_framework.feed_managers.base import FanoutPriority, Manager
+from stream_framework.feed_managers.base import Manager
 from stream_framework.metrics.base import Metrics
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
 from stream_framework.verbs import register
 from stream_framework.verbs.base import Verb
-
-#: Person -> those who follow him or her. An application would ask its database; what matters is that the manager finds
-#: it by itself, since Celery's workers make a manager of their own, by calling its class without arguments.
-FOLLOWERS: dict[int, list[int]] = {}
 
 
 class Write(Verb):
@@ -92,21 +89,28 @@ def pages(feed: Any, size: int) -> Iterator[list[Any]]:
 
 
 class SocialManager(Manager):
-    """Takes what people write to everybody whom it concerns. Each backend names its feeds."""
+    """Takes what people write to everybody whom it concerns. Each backend names its feeds and its follow storage.
 
-    #: The class of the feed of what others wrote to one.
-    notification_feed_class: Any
+    It needs no arguments and keeps nothing, because Celery's workers make one of their own. The library keeps the
+    follows.
+    """
 
-    def get_user_follower_ids(self, user_id: int) -> dict[str, Iterable[int]]:
-        """Everybody in one group, to be served at once."""
-        return {FanoutPriority.HIGH: FOLLOWERS.get(user_id, [])}
+    follow_storage_class: type[BaseFollowStorage]
+    #: Keeps the follows of the example apart from those of an application of yours.
+    follow_name = 'newsfeed'
 
     def get_notified_ids(self, activity: Activity) -> Iterable[object]:
-        """The person who was written to."""
+        """Notify the person who was written to."""
         return [activity.target_id]
+
+    @property
+    def follows(self) -> BaseFollowStorage:
+        """Where the follows are: to import them."""
+        return self.follow_storage_class(self.follow_name)
 
     def prepare(self, user_ids: Iterable[int]) -> None:
         """Make the feeds of these people empty: an earlier run may have left something on the server."""
+        self.follows.flush()
         for user_id in user_ids:
             for feed in (*self.get_feeds(user_id).values(), self.get_user_feed(user_id)):
                 feed.delete()

@@ -62,14 +62,11 @@ class Network:
         people.update(self.follows, *self.follows.values())
         return sorted(people)
 
-    @property
-    def followers(self) -> dict[int, list[int]]:
-        """Person -> those who follow him or her."""
-        followers: dict[int, list[int]] = collections.defaultdict(list)
+    def follow_pairs(self) -> Iterator[tuple[int, int]]:
+        """Iterate over who follows and who is followed, one reader after the other."""
         for reader in sorted(self.follows):
-            for person in self.follows[reader]:
-                followers[person].append(reader)
-        return dict(followers)
+            for person in sorted(self.follows[reader]):
+                yield reader, person
 
     def busiest_reader(self) -> int:
         """Whoever follows the most people, of those with whom somebody has had the last word."""
@@ -100,23 +97,25 @@ def read_events(path: str, limit: int | None = None) -> list[Event]:
 
 
 def read_follows(path: str) -> dict[int, set[int]]:
-    """Who follows whom, from a file with lines ``U V``: friends, each of whom follows the other.
+    """Who follows whom, from a file with lines ``U V``: friends, each of whom follows the other; nobody himself.
 
     :raises BadInput: naming file, line number and what was expected
     """
     follows: dict[int, set[int]] = collections.defaultdict(set)
     for number, line in _lines(path):
         one, other = _numbers(path, number, line, FOLLOW, 2)
-        follows[one].add(other)
-        follows[other].add(one)
+        if one != other:
+            follows[one].add(other)
+            follows[other].add(one)
     return dict(follows)
 
 
 def follows_of(events: Iterable[Event]) -> dict[int, set[int]]:
-    """Who follows whom, if one follows everybody to whom one ever wrote."""
+    """Who follows whom, if one follows everybody else to whom one ever wrote."""
     follows: dict[int, set[int]] = collections.defaultdict(set)
     for event in events:
-        follows[event.actor].add(event.target)
+        if event.actor != event.target:
+            follows[event.actor].add(event.target)
     return dict(follows)
 
 

@@ -8,6 +8,7 @@ from stream_framework.feeds.base import UserBaseFeed
 from stream_framework.feeds.cassandra import CassandraFeed
 from stream_framework.feeds.notification_feed.cassandra import CassandraNotificationFeed
 from stream_framework.storage.cassandra import schema
+from stream_framework.storage.cassandra.follow_storage import CassandraFollowStorage
 
 
 class News(feeds.News, CassandraFeed):
@@ -40,10 +41,12 @@ class CassandraManager(feeds.SocialManager):
     feed_classes = {'news': News, 'grouped': GroupedNews}
     user_feed_class = Written
     notification_feed_class = Notifications
+    follow_storage_class = CassandraFollowStorage
 
     def prepare(self, user_ids: Iterable[int]) -> None:
         """Create keyspace and tables, as the command ``sync`` does for an application, and empty the tables."""
         feed_classes = (News, GroupedNews, Notifications, Written)
-        schema.sync(*feed_classes)
+        schema.sync(type(self))
+        self.follows.flush()
         for feed_class in feed_classes:
             feed_class.get_timeline_storage().flush()

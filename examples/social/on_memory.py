@@ -5,6 +5,7 @@ from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed
 from stream_framework.feeds.base import UserBaseFeed
 from stream_framework.feeds.memory import Feed
 from stream_framework.feeds.notification_feed.memory import NotificationFeed
+from stream_framework.storage.memory import InMemoryFollowStorage
 
 
 class News(feeds.News, Feed):
@@ -29,3 +30,4 @@ class MemoryManager(feeds.SocialManager):
     feed_classes = {'news': News, 'grouped': GroupedNews}
     user_feed_class = Written
     notification_feed_class = Notifications
+    follow_storage_class = InMemoryFollowStorage

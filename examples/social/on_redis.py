@@ -7,6 +7,7 @@ from stream_framework.feeds.aggregated_feed.redis import RedisAggregatedFeed
 from stream_framework.feeds.base import UserBaseFeed
 from stream_framework.feeds.notification_feed.redis import RedisNotificationFeed
 from stream_framework.feeds.redis import RedisFeed
+from stream_framework.storage.redis.follow_storage import RedisFollowStorage
 
 
 class OwnActivities:
@@ -45,6 +46,7 @@ class RedisManager(feeds.SocialManager):
     feed_classes = {'news': News, 'grouped': GroupedNews}
     user_feed_class = Written
     notification_feed_class = Notifications
+    follow_storage_class = RedisFollowStorage
 
     def prepare(self, user_ids: Any) -> None:
         """Make the feeds empty, and forget the activities of an earlier run."""

@@ -8,6 +8,7 @@ from stream_framework.feeds.base import UserBaseFeed
 from stream_framework.feeds.notification_feed.sql import SqlNotificationFeed
 from stream_framework.feeds.sql import SqlFeed
 from stream_framework.storage.sql import connection, tables
+from stream_framework.storage.sql.follow_storage import SqlFollowStorage
 
 
 class News(feeds.News, SqlFeed):
@@ -32,9 +33,11 @@ class SqlManager(feeds.SocialManager):
     feed_classes = {'news': News, 'grouped': GroupedNews}
     user_feed_class = Written
     notification_feed_class = Notifications
+    follow_storage_class = SqlFollowStorage
 
     def prepare(self, user_ids: Iterable[int]) -> None:
         """Make the tables, as the command ``sync`` does for an application, and empty them."""
         tables.sync(connection.get_database())
+        self.follows.flush()
         for feed_class in (News, GroupedNews, Notifications, Written):
             feed_class.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from pins.backends import FollowStorage
 from pins.feeds import ActionsFeed, GroupedFeed, HomeFeed, MyNotifications, UserFeed
@@ -22,7 +21,7 @@ class PinManager(Manager):
     notification_feed_class = MyNotifications
     follow_storage_class = FollowStorage
 
-    def get_notified_ids(self, activity: Activity) -> Iterable[Any]:
+    def get_notified_ids(self, activity: Activity) -> Iterable[object]:
         """Notify the author of a pin that was loved, and the person who was followed."""
         return [] if activity.target_id is None else [activity.target_id]
 
