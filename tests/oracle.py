@@ -16,8 +16,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from stream_framework.feed_managers import applying, audience, following
+from stream_framework.feed_managers import applying, audience, copying, follow_task, kept_follow_task
 from stream_framework.feed_managers.intents import Intents
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
 from stream_framework.verbs import Love
 from tests import managers
 from tests.contracts.manager import Queue
@@ -44,11 +45,14 @@ fuse: list[int | None] = [None]
 STEPS = [
     (applying, 'apply'),
     (audience, 'find_hidden'),
-    (following, 'find_hidden'),
-    (following, 'copy_newest'),
-    (following, 'remove_by_actors'),
-    (following, 'remove_from_feeds'),
+    (copying, 'find_hidden'),
+    (follow_task, 'copy_newest'),
+    (follow_task, 'remove_by_actors'),
+    (follow_task, 'remove_from_feeds'),
+    (kept_follow_task, 'remove_by_actors'),
+    (BaseFollowStorage, 'read_states'),
     (Intents, 'get'),
+    (Intents, 'set'),
 ]
 
 

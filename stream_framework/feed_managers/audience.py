@@ -1,4 +1,8 @@
-"""Who of a chunk of readers may get what: asked once before a fan-out writes, and once more if that changed lately.
+"""Who of a chunk of readers may get what: asked before a fan-out writes, and once more if that changed lately.
+
+Who publishes the tasks of a fan-out to the followers that the library keeps leaves out those from whom the author is
+hidden: one question for the whole fan-out, where they are few. Its tasks need not ask again. Else, and where the
+application has a ``hidden_from`` of its own, each task asks once for its chunk.
 
 Somebody may unfollow, mute or block while a fan-out that would reach him is on its way. Whoever does that writes the
 state first, then the intent of a *loss* of the author, then publishes the task that removes. A fan-out writes first and
@@ -8,15 +12,22 @@ is one, the fan-out looks at the state, and takes out what it should not have wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from stream_framework.exceptions import InvalidArgumentError
 from stream_framework.feed_managers.intents import LEFT, Intents
-from stream_framework.storage.base_follow_storage import BaseFollowStorage, id_from_text, id_to_text
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
+from stream_framework.storage.follow_values import id_from_text, id_to_text
+from stream_framework.utils import chunks
 
 #: The key of ``operation_kwargs`` that says whose followers a fan-out is for, where the library keeps the follows.
 SOURCE = 'source_id'
+#: The key that says when those from whom the activities are hidden were left out, in seconds since 1970.
+VISIBLE_SINCE = 'visible_since'
+#: How many followers are asked about at a time where an author is hidden from many.
+ASKED_AT_A_TIME = 1000
 
 
 class Hides(Protocol):
@@ -54,14 +65,40 @@ def find_hidden(manager: Hides, activities: Sequence[Any], user_ids: Sequence[An
     return found
 
 
+def visible_readers(storage: BaseFollowStorage, actor_id: Any, user_ids: Iterable[Any]) -> Iterator[Any]:
+    """Iterate over the users from whom an actor is not hidden. Asks when the first is drawn, as a rule once."""
+    hidden = storage.hidden_readers(actor_id)
+    for part in [user_ids] if hidden is not None else chunks(user_ids, ASKED_AT_A_TIME):
+        out = {user_id for _, user_id in storage.hidden_from([actor_id], part)} if hidden is None else hidden
+        yield from (user_id for user_id in part if user_id not in out) if out else part
+
+
+def only_actor(activities: Iterable[Any]) -> Any:
+    """Return the actor of all of some activities; ``None`` if they are of several, or of none."""
+    actors = {getattr(activity, 'actor_id', None) for activity in activities}
+    return actors.pop() if len(actors) == 1 else None
+
+
+def is_recent(visible_since: float | None, ttl: float) -> bool:
+    """Return whether what was left out then still holds: what has changed since is said by an intent, for so long."""
+    # Half of it, because clocks differ.
+    return visible_since is not None and abs(time.time() - visible_since) < ttl / 2
+
+
 class Audience:
     """The readers of one chunk of a fan-out.
 
     :param source: the text of the id whose followers they are; ``None`` if the library does not know
+    :param is_visible: whether those from whom the activities are hidden have been left out
     """
 
     def __init__(
-        self, manager: Hides, user_ids: Sequence[Any], activities: Sequence[Any], source: str | None = None
+        self,
+        manager: Hides,
+        user_ids: Sequence[Any],
+        activities: Sequence[Any],
+        source: str | None = None,
+        is_visible: bool = False,
     ) -> None:
         self.manager = manager
         self.user_ids = user_ids
@@ -69,7 +106,7 @@ class Audience:
         self.storage = manager.get_follow_storage()
         self.source_text = source
         self.source = None if source is None else id_from_text(source)
-        self._hidden: set[tuple[Any, Any]] | None = None
+        self._hidden: set[tuple[Any, Any]] | None = set() if is_visible else None
 
     def parts(self, activities: Sequence[Any]) -> list[tuple[list[Any], list[Any]]]:
         """Return ``(user_ids, activities)``: who gets what. Asks at the first call, for all activities at once."""

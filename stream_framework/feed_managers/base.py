@@ -9,14 +9,25 @@ This module has what applications call and override. How it is done is in the ot
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 from stream_framework import messages, tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import NotDefinedError
-from stream_framework.feed_managers import applying, erasing, following, notifying, publishing
-from stream_framework.feed_managers.audience import SOURCE, Audience, with_source
+from stream_framework.feed_managers import applying, erasing, notifying, publishing
+from stream_framework.feed_managers.audience import (
+    SOURCE,
+    VISIBLE_SINCE,
+    Audience,
+    is_recent,
+    only_actor,
+    visible_readers,
+    with_source,
+)
+from stream_framework.feed_managers.copying import NOTIFICATIONS
 from stream_framework.feed_managers.follows import Follows
 from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, intents_of
 from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
@@ -204,7 +215,7 @@ class Manager(Follows):
         """
         feeds = {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
         if self.notification_feed_class is not None:
-            feeds.setdefault(following.NOTIFICATIONS, self.notification_feed_class(user_id))
+            feeds.setdefault(NOTIFICATIONS, self.notification_feed_class(user_id))
         return feeds
 
     def get_notified_ids(self, activity: Activity) -> Iterable[Any]:
@@ -328,7 +339,7 @@ class Manager(Follows):
         >>> manager.publish_fanout(13, remove_operation, {'activities': [Activity(13, Love, 42)]})
         1
         """
-        return publishing.Publication(self, user_id, operation, operation_kwargs, self._has_stock_tasks()).publish()
+        return self._publication_here(user_id, operation, operation_kwargs).publish()
 
     def fanout(
         self, user_ids: Iterable[Any], feed_class: Any, operation: Callable[..., Any], operation_kwargs: Any
@@ -342,13 +353,16 @@ class Manager(Follows):
         >>> manager.fanout([1, 2], manager.feed_classes['normal'], trim, {'length': 10})
         """
         kwargs = dict(operation_kwargs or {})
-        source = kwargs.pop(SOURCE, None)
+        source, visible_since = kwargs.pop(SOURCE, None), kwargs.pop(VISIBLE_SINCE, None)
         activities = kwargs.get('activities')
         user_ids = list(user_ids)
         metrics = self.metrics
         with metrics.fanout_timer(feed_class):
             intents = intents_of(self) if operation in _INTENTS and activities else None
-            audience = Audience(self, user_ids, activities, source) if activities and self.may_hide() else None
+            audience = None
+            if activities and self.may_hide():
+                is_visible = is_recent(visible_since, self.operation_ttl)
+                audience = Audience(self, user_ids, activities, source, is_visible)
             if intents is None and audience is not None and operation is add_operation:
                 applying.apply_to_audience(_OPERATIONS, feed_class, audience, kwargs)
             elif intents is None:
@@ -429,12 +443,33 @@ class Manager(Follows):
     def _followers_publication(
         self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]
     ) -> publishing.Publication | publishing.PublicationInWorker:
-        make = publishing.PublicationInWorker if self.publish_in_worker else publishing.Publication
         # The application's own may have others than those who follow.
         own_followers = getattr(self.get_user_follower_ids, '__func__', None) is not Manager.get_user_follower_ids
         if self.follow_storage_class is not None and not own_followers:
             kwargs = with_source(kwargs, user_id)
-        return make(self, user_id, operation, kwargs, self._has_stock_tasks())
+        if self.publish_in_worker:
+            return publishing.PublicationInWorker(self, user_id, operation, kwargs, self._has_stock_tasks())
+        return self._publication_here(user_id, operation, kwargs)
+
+    def _publication_here(
+        self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]
+    ) -> publishing.Publication:
+        """Return a fan-out to a user's followers, without those from whom it is hidden where one question tells."""
+        storage, has_stock_tasks = self.get_follow_storage(), self._has_stock_tasks()
+        actor_id = only_actor(kwargs['activities']) if operation is add_operation and kwargs.get('activities') else None
+        is_asked_by_tasks = (
+            storage is None
+            or actor_id is None
+            or SOURCE not in kwargs
+            or not has_stock_tasks
+            or self.hides_by_hook()
+            or intents_of(self) is None
+        )
+        if is_asked_by_tasks:
+            return publishing.Publication(self, user_id, operation, kwargs, has_stock_tasks)
+        kwargs = {**kwargs, VISIBLE_SINCE: time.time()}
+        visible = functools.partial(visible_readers, storage, actor_id)
+        return publishing.Publication(self, user_id, operation, kwargs, has_stock_tasks, visible)
 
     def _has_stock_tasks(self) -> bool:
         """Return whether fan-outs are published by the library's own :meth:`create_fanout_tasks`."""

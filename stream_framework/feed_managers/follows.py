@@ -72,7 +72,8 @@ class Follows(Relations):
         if (storage := self.get_follow_storage()) is not None:
             self._check_ids(user_id, target_ids, async_)
             storage.follow(user_id, target_ids)
-        self._set_followed(user_id, target_ids)
+        else:
+            self._set_followed(user_id, target_ids)
         if async_:
             tasks.follow_many.delay(self, user_id, target_ids, follow_limit=limit)
         else:

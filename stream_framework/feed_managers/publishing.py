@@ -62,6 +62,7 @@ class Publication:
     :param operation_kwargs: what the operation is called with
     :param has_stock_tasks: whether the manager's ``create_fanout_tasks`` is the library's. What an application's own
         does with followers, classes and operations is its business
+    :param visible: given followers, returns those who may get it; called when they are published
     :raises MessageError: for what can not be published
     """
 
@@ -72,9 +73,11 @@ class Publication:
         operation: Callable[..., Any],
         operation_kwargs: Mapping[str, Any] | None,
         has_stock_tasks: bool = True,
+        visible: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
     ) -> None:
         self.manager = manager
         self.user_id = user_id
+        self.visible = visible
         self.operation = operation
         self.operation_kwargs = messages.prepare(operation_kwargs)
         self.tasks: Tasks = {}
@@ -91,10 +94,13 @@ class Publication:
             return sum(
                 self._publish(priority, piece, done)
                 for priority, follower_ids in self.followers.items()
-                for done, piece in pieces(follower_ids, self.manager.fanout_chunk_size)
+                for done, piece in pieces(self._visible(follower_ids), self.manager.fanout_chunk_size)
             )
         finally:
             _given_tasks.reset(token)
+
+    def _visible(self, follower_ids: Iterable[Any]) -> Iterable[Any]:
+        return follower_ids if self.visible is None else self.visible(follower_ids)
 
     def _publish(self, priority: Any, follower_ids: Iterable[Any], done: int) -> int:
         """Publish the tasks for a piece of the followers, of whom so many are done already."""

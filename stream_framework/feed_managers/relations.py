@@ -92,7 +92,7 @@ class Relations:
         storage = self._follows('mute_user')
         self._check_ids(user_id, [target_id], async_)
         storage.mute(user_id, target_id)
-        self._set_losses([target_id])
+        self._set_unfollowed(user_id, [target_id], UNFOLLOWED)
         self._catch_up_without(user_id, target_id, async_)
 
     def unmute_user(self, user_id: Any, target_id: Any, async_: bool = True) -> None:
@@ -192,16 +192,11 @@ class Relations:
         return limit
 
     def _set_unfollowed(self, user_id: Any, target_ids: list[Any], intent: str) -> None:
-        """Set the intents of follows that ended."""
+        """Say that a user no longer gets what targets do: set the intents of these follows, and of losses."""
         if (intents := intents_of(self)) is None:
             return
         names = intents.of_follows(user_id, target_ids)
         intents.set([*names, *self._losses(target_ids)], intent)
-
-    def _set_losses(self, target_ids: list[Any]) -> None:
-        """Say that somebody may no longer see what these users do."""
-        if (intents := intents_of(self)) is not None:
-            intents.set(self._losses(target_ids), UNFOLLOWED)
 
     def _losses(self, target_ids: list[Any]) -> list[str]:
         intents = intents_of(self)

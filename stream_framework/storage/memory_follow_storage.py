@@ -6,7 +6,8 @@ import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 
-from stream_framework.storage.base_follow_storage import BaseFollowStorage, Kind, Pair, Position, Side
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
+from stream_framework.storage.follow_values import Kind, Pair, Position, Side
 from stream_framework.utils.forks import held_over_forks
 
 _lock = held_over_forks(threading.RLock())
@@ -89,6 +90,12 @@ class InMemoryFollowStorage(BaseFollowStorage):
             edges = self._store.sides.get(('followed', user))
             return [] if edges is None else [target for target in targets if target in edges.since]
 
+    def find_followers(self, target: str, users: Sequence[str]) -> Iterable[str]:
+        """As of one moment."""
+        with _lock:
+            edges = self._store.sides.get(('followers', target))
+            return [] if edges is None else [user for user in users if user in edges.since]
+
     def count_side(self, side: Side, user: str) -> int:
         """The length."""
         edges = self._store.sides.get((side, user))
@@ -142,6 +149,22 @@ class InMemoryFollowStorage(BaseFollowStorage):
                         (actor, user) for user in users if user in muted_by or user in blocked_by or user in blocked
                     ]
             return found
+
+    def find_readers(self, actor: str, limit: int) -> Iterable[str] | None:
+        """As of one moment."""
+        with _lock:
+            store = self._store
+            found = [
+                *store.hiders.get(('mute', actor), ()),
+                *store.hiders.get(('block', actor), ()),
+                *store.hidden.get(('block', actor), ()),
+            ]
+        return found if len(found) <= limit else None
+
+    def may_hide(self, user: str) -> bool:
+        """Three lookups."""
+        store = self._store
+        return ('mute', user) in store.hidden or ('block', user) in store.hidden or ('block', user) in store.hiders
 
     def delete_user(self, user: str) -> None:
         """Nothing to do: what is empty is forgotten at once."""

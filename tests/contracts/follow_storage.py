@@ -198,6 +198,41 @@ class FollowStorageContract:
         storage.unblock(3, 4)
         assert not any(map(storage.is_hiding, range(6)))
 
+    def test_states(self, storage: Any) -> None:
+        assert storage.read_states(1, IDS) == (set(), set(), False)
+        assert storage.read_states(1, []) == (set(), set(), False)
+        storage.follow(1, IDS[:4])
+        storage.mute(1, '17')
+        storage.mute(2, 17)
+        assert storage.read_states(1, IDS) == (set(IDS[:4]), {'17'}, True)
+        storage.unmute(1, '17')
+        assert storage.read_states(1, IDS) == (set(IDS[:4]), set(), False)
+        storage.block(1, UUID)
+        storage.block('', 1)
+        assert storage.read_states(1, IDS) == (set(IDS[:4]) - {UUID}, {UUID, ''}, True)
+        assert storage.read_states(1, [99]) == (set(), set(), True)
+        assert storage.read_states(UUID, [1, 2]) == (set(), {1}, True)
+        storage.pairs_at_a_time = 3
+        assert storage.read_states(1, IDS, repair=True) == (set(IDS[:4]) - {UUID}, {UUID, ''}, True)
+
+    def test_hidden_readers(self, storage: Any) -> None:
+        assert storage.hidden_readers(13) == set()
+        for one in IDS:
+            storage.mute(one, 13)
+        storage.block('17', 13)
+        storage.block(13, 5)
+        storage.block(13, 6)
+        storage.unblock(13, 6)
+        found = storage.hidden_readers(13)
+        assert {(type(one), one) for one in found} == {(type(one), one) for one in [*IDS, 5]}
+        assert storage.hidden_readers(13, limit=len(IDS)) is None
+        assert storage.hidden_readers(5) == {13}
+        for one in IDS:
+            storage.unmute(one, 13)
+        assert storage.hidden_readers(13) == {'17', 5}
+        with pytest.raises(InvalidArgumentError):
+            storage.hidden_readers(13, limit=-1)
+
     # names
 
     def test_names_share(self, backend: Any, storage: Any) -> None:

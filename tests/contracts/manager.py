@@ -13,7 +13,7 @@ from celery import current_app
 from stream_framework import tasks
 from stream_framework.activity import Activity
 from stream_framework.exceptions import MessageError
-from stream_framework.feed_managers import following
+from stream_framework.feed_managers import copying, follow_task
 from stream_framework.feed_managers.base import (
     FanoutPriority,
     Manager,
@@ -527,15 +527,15 @@ class ManagerContract:
         managers.FOLLOWERS[author] = {}
         for n in (1, 2):
             manager.add_user_activity(author, act(n, actor=author, extra_context={'version': 1}))
-        newest = following.newest
+        newest = copying.newest
 
         def interrupted(*args: Any) -> Any:
             found = newest(*args)
-            monkeypatch.setattr(following, 'newest', newest)
+            monkeypatch.setattr(copying, 'newest', newest)
             manager.update_user_activity(act(1, actor=author, extra_context={'version': 2}))
             return found
 
-        monkeypatch.setattr(following, 'newest', interrupted)
+        monkeypatch.setattr(copying, 'newest', interrupted)
         manager.follow_user(reader, author)
         assert self.versions(manager, reader) == {
             'normal': [1, 2],
@@ -881,14 +881,14 @@ class ManagerContract:
         reader, author = users[:2]
         self.post(manager, author, range(2))
         removed = manager.get_user_feed(author)[:1][0]
-        copy = following.copy_newest
+        copy = follow_task.copy_newest
 
-        def dies(manager: Any, user_id: Any, target_ids: Any, limit: int) -> Any:
-            copy(manager, user_id, target_ids, limit)
+        def dies(*args: Any) -> Any:
+            copy(*args)
             raise RuntimeError('killed after the copy')
 
         with monkeypatch.context() as patch:
-            patch.setattr(following, 'copy_newest', dies)
+            patch.setattr(follow_task, 'copy_newest', dies)
             with pytest.raises(RuntimeError):
                 manager.apply_follow(reader, [author])
         assert manager.get_feeds(reader)['normal'].count() == 2

@@ -29,13 +29,15 @@ from typing import Any, NamedTuple
 from stream_framework import settings
 from stream_framework.exceptions import UpdateConflictError
 from stream_framework.storage.base import iter_parts
-from stream_framework.storage.base_follow_storage import BaseFollowStorage, Kind, Pair, Position, Side
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
 from stream_framework.storage.cassandra import config, connection
 from stream_framework.storage.cassandra.batches import Unbound, batched, conditional, of_each
 from stream_framework.storage.cassandra.client import IN_FLIGHT, run, run_conditional
 from stream_framework.storage.cassandra.driver import ConsistencyLevel
 from stream_framework.storage.cassandra.follow_tables import FOLLOWED, FOLLOWERS, HIDDEN, quoted
 from stream_framework.storage.cassandra.tables import expect_batches
+from stream_framework.storage.follow_hooks import States
+from stream_framework.storage.follow_values import Kind, Pair, Position, Side
 
 #: How many ids one statement asks for.
 IDS_PER_QUERY = 100
@@ -146,6 +148,32 @@ class CassandraFollowStorage(BaseFollowStorage):
         found = self._run(self._bind(query, self.follow_name, list(part), target) for part in parts)
         return [row['user_id'] for rows in found for row in rows if row['version'] is not None and not row['gone']]
 
+    def find_states(self, user: str, targets: Sequence[str], repair: bool = False) -> States:
+        """One wave, and those of :meth:`repair_pairs`."""
+        connection.get_session()
+        pairs = [(user, target) for target in targets]
+        if repair:
+            self.repair_pairs(pairs)
+        query = 'SELECT other_id, active FROM {hidden} WHERE name = ? AND user_id = ? AND place IN ? AND other_id IN ?'
+        any_query = 'SELECT active FROM {hidden} WHERE name = ? AND user_id = ? AND place = ? LIMIT ?'
+        places = ['muted', 'blocked', 'b']
+        parts = [list(part) for part in iter_parts(targets, IDS_PER_QUERY)]
+        edges = self._edges_statements(pairs)
+        rows = self._run(
+            [
+                *(self._bind(any_query, self.follow_name, user, place, IDS_PER_QUERY) for place in places),
+                *(self._bind(query, self.follow_name, user, places, part) for part in parts),
+                *(statement for _, statement in edges),
+            ]
+        )
+        # What is over stays as a row: many rows say that there may be more behind them.
+        may_hide = any(row['active'] for some in rows[:3] for row in some) or any(
+            len(some) == IDS_PER_QUERY for some in rows[:3]
+        )
+        hidden = {row['other_id'] for some in rows[3 : 3 + len(parts)] for row in some if row['active']}
+        found = self._read_edges(edges, rows[3 + len(parts) :])
+        return States([target for (_, target), edge in found.items() if not edge.gone], hidden, may_hide)
+
     def count_side(self, side: Side, user: str) -> int:
         """One wave, two where there are many buckets; no more than :data:`COUNTED`."""
         connection.get_session()
@@ -176,18 +204,17 @@ class CassandraFollowStorage(BaseFollowStorage):
             newest = heapq.nlargest(limit, newest + [(row['since'], row['user_id']) for rows in found for row in rows])
         return [(text, since) for since, text in newest]
 
-    def iter_side(self, side: Side, user: str) -> Iterator[str]:
+    def iter_pages(self, side: Side, user: str) -> Iterator[Sequence[str]]:
         """One wave for each page; the followers one bucket after the other."""
         if side == 'followed':
-            yield from super().iter_side(side, user)
+            yield from super().iter_pages(side, user)
             return
         connection.get_session()
         for bucket in _buckets(self._widths([user]).get(user, ())):
             before: Position | None = None
             while True:
                 [rows] = self._run([self._page(side, user, bucket, self.page_size, before)])
-                for row in rows:
-                    yield row['user_id']
+                yield [row['user_id'] for row in rows]
                 if len(rows) < self.page_size:
                     break
                 before = (rows[-1]['since'], rows[-1]['user_id'])
@@ -224,6 +251,16 @@ class CassandraFollowStorage(BaseFollowStorage):
             if row['active']
         ]
         return pairs if by_actor else [(actor, user) for user, actor in pairs]
+
+    def find_readers(self, actor: str, limit: int) -> Iterable[str] | None:
+        """One wave."""
+        connection.get_session()
+        query = 'SELECT other_id, active FROM {hidden} WHERE name = ? AND user_id = ? AND place = ? LIMIT ?'
+        found = self._run(
+            self._bind(query, self.follow_name, actor, place, limit + 1) for place in ('m', 'b', 'blocked')
+        )
+        rows = [row for some in found for row in some]
+        return [row['other_id'] for row in rows if row['active']] if len(rows) <= limit else None
 
     def erase_user(self, user: str) -> dict[str, int]:
         """Delete the others' ends first, then the user's own: whole partitions, but for whom he follows."""
@@ -326,17 +363,24 @@ class CassandraFollowStorage(BaseFollowStorage):
         return latest
 
     def _edges(self, pairs: Sequence[Pair], serial: bool = False) -> dict[Pair, _Edge]:
+        asked = self._edges_statements(pairs)
+        level = connection.serial_consistency() if serial else _quorum()
+        return self._read_edges(asked, self._run((statement for _, statement in asked), level))
+
+    def _edges_statements(self, pairs: Sequence[Pair]) -> list[tuple[str, Any]]:
+        """Users, and the statements that ask for some of whom they follow."""
         query = f'SELECT target_id, moment, bucket, version, gone FROM {{followed}} WHERE {_PAIR} IN ?'
-        asked = [
-            (part[0][0], [target for _, target in part])
+        return [
+            (part[0][0], self._bind(query, self.follow_name, part[0][0], [target for _, target in part]))
             for some in _by_user(pairs)
             for part in iter_parts(some, IDS_PER_QUERY)
         ]
-        statements = [self._bind(query, self.follow_name, user, targets) for user, targets in asked]
-        level = connection.serial_consistency() if serial else _quorum()
+
+    @staticmethod
+    def _read_edges(asked: Sequence[tuple[str, Any]], found: Sequence[Any]) -> dict[Pair, _Edge]:
         return {
             (user, row['target_id']): _Edge(row['moment'], row['bucket'], row['version'], bool(row['gone']))
-            for (user, _), rows in zip(asked, self._run(statements, level), strict=True)
+            for (user, _), rows in zip(asked, found, strict=True)
             for row in rows
             if row['version'] is not None
         }

@@ -18,11 +18,14 @@ written by :func:`~stream_framework.storage.base_follow_storage.id_to_text`.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from stream_framework.storage.base import iter_parts
-from stream_framework.storage.base_follow_storage import BaseFollowStorage, Kind, Pair, Position, Side
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
+from stream_framework.storage.follow_hooks import States
+from stream_framework.storage.follow_values import Kind, Pair, Position, Side
 from stream_framework.storage.redis import scripts
 from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
@@ -102,15 +105,7 @@ class RedisFollowStorage(BaseFollowStorage):
             for kind in _OWN:
                 self._settle(pairs, functools.partial(self._settle_hidden, kind))
             return
-        keys = [
-            self.get_key(*place)
-            for user, target in pairs
-            for place in (
-                *((place, user) for place in ('followed', 'muted', 'blocked', 'hidden')),
-                *((place, target) for place in ('followers', 'hidden')),
-            )
-        ]
-        self._send([scripts.REPAIR_FOLLOWS.call(keys, [text for pair in pairs for text in pair])])
+        self._send([self._repair_in_one_step(pairs)])
 
     def find_followed(self, user: str, targets: Sequence[str]) -> Iterable[str]:
         """One round trip, as of one moment for each 3,000."""
@@ -123,6 +118,29 @@ class RedisFollowStorage(BaseFollowStorage):
         """One round trip."""
         scores = self._send([('ZSCORE', self.get_key('followed', user), target) for user in users])
         return [user for user, score in zip(users, scores, strict=True) if score is not None]
+
+    def find_states(self, user: str, targets: Sequence[str], repair: bool = False) -> States:
+        """One round trip; on a cluster some more to repair."""
+        pairs = [(user, target) for target in targets]
+        first: list[Command] = []
+        if repair and is_cluster(self.redis):
+            self.repair_pairs(pairs)
+        elif repair:
+            first = [self._repair_in_one_step(pairs)]
+        commands: list[Command] = [
+            ('ZMSCORE', self.get_key('followed', user), *targets),
+            *self._hidden_from_one(user, targets),
+            ('EXISTS', self.get_key('muted', user)),
+            ('EXISTS', self.get_key('blocked', user)),
+            ('SSCAN', self.get_key('hidden', user), 0, 'MATCH', 'b*', 'COUNT', self.page_size),
+        ]
+        scores, *hidden, has_muted, has_blocked, (cursor, hiders) = self._send([*first, *commands])[len(first) :]
+        followed = [target for target, score in zip(targets, scores, strict=True) if score is not None]
+        # What was not looked through may have one.
+        may_hide = bool(has_muted or has_blocked or hiders or int(as_text(cursor)))
+        return States(
+            followed, [target for target, *there in zip(targets, *hidden, strict=True) if any(there)], may_hide
+        )
 
     def count_side(self, side: Side, user: str) -> int:
         """One round trip, O(1)."""
@@ -154,7 +172,16 @@ class RedisFollowStorage(BaseFollowStorage):
         return self._scan(self.get_key('hidden', user), _BY[kind])
 
     def find_hidden(self, actors: Sequence[str], users: Sequence[str]) -> Iterable[Pair]:
-        """One round trip for 33,000 pairs."""
+        """One round trip: for 33,000 pairs, or for one user and 100,000 actors."""
+        if len(users) == 1:
+            parts = list(iter_parts(actors, MEMBERS_PER_COMMAND))
+            replies = self._send([command for part in parts for command in self._hidden_from_one(users[0], part)])
+            return [
+                (actor, users[0])
+                for place, part in enumerate(parts)
+                for actor, *there in zip(part, *replies[3 * place : 3 * place + 3], strict=True)
+                if any(there)
+            ]
         found = []
         asked = [(actor, part) for actor in actors for part in iter_parts(users, MEMBERS_PER_COMMAND // 3)]
         per_trip = max(MEMBERS_PER_TRIP // (3 * min(len(users), MEMBERS_PER_COMMAND // 3)), 1)
@@ -168,6 +195,17 @@ class RedisFollowStorage(BaseFollowStorage):
             for (actor, part), reply in zip(some, replies, strict=True):
                 found += [(actor, part[place % len(part)]) for place, there in enumerate(reply) if there]
         return found
+
+    def find_readers(self, actor: str, limit: int) -> Iterable[str] | None:
+        """One round trip."""
+        cursor, members = self._send([('SSCAN', self.get_key('hidden', actor), 0, 'COUNT', max(limit, 1))])[0]
+        if int(as_text(cursor)) or len(members) > limit:
+            return None
+        return [member[1:] for member in as_texts(members)]
+
+    def may_hide(self, user: str) -> bool:
+        """One round trip."""
+        return self.find_states(user, [user]).may_hide
 
     def erase_pairs(self, user: str, kind: Kind | Literal['follow'], pairs: Sequence[Pair]) -> None:
         """One round trip and one step; on a cluster four round trips."""
@@ -189,6 +227,30 @@ class RedisFollowStorage(BaseFollowStorage):
                 keys = self.redis.scan_iter(match=pattern, count=1000)
                 for part in in_parts(keys, KEYS_PER_DELETE):
                     self._send([('UNLINK', key) for key in part])
+
+    def _hidden_from_one(self, user: str, actors: Sequence[str]) -> list[Command]:
+        """What asks which of some actors are hidden from a user: three replies, each with an answer for each actor."""
+        return [
+            ('SMISMEMBER', self.get_key('muted', user), *actors),
+            ('SMISMEMBER', self.get_key('blocked', user), *actors),
+            ('SMISMEMBER', self.get_key('hidden', user), *(_BY['block'] + actor for actor in actors)),
+        ]
+
+    def _repair_in_one_step(self, pairs: Sequence[Pair]) -> Command:
+        prefix = self.get_key('', '')[:-1]
+        keys = [
+            f'{prefix}{place}:{text}'
+            for user, target in pairs
+            for place, text in (
+                ('followed', user),
+                ('muted', user),
+                ('blocked', user),
+                ('hidden', user),
+                ('followers', target),
+                ('hidden', target),
+            )
+        ]
+        return scripts.REPAIR_FOLLOWS.call(keys, itertools.chain.from_iterable(pairs))
 
     def _removals(self, kind: Kind | Literal['follow'], user: str, target: str) -> list[Command]:
         """What removes both ends of a pair."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from stream_framework.storage.base_follow_storage import BaseFollowStorage, Kind, Pair, Position, Side
+from stream_framework.storage.base_follow_storage import BaseFollowStorage
+from stream_framework.storage.follow_hooks import States
+from stream_framework.storage.follow_values import Kind, Pair, Position, Side
 from stream_framework.storage.sql import client
 from stream_framework.storage.sql.texts import pack, unpack
 
@@ -45,6 +47,20 @@ class SqlFollowStorage(BaseFollowStorage):
         """One statement."""
         return self._find('find_followers', users, target=pack(target))
 
+    def find_states(self, user: str, targets: Sequence[str], repair: bool = False) -> States:
+        """One statement; there is nothing to repair."""
+        packed = list(map(pack, targets))
+
+        def work(work: client.Work) -> list[Any]:
+            keys = work.dialect.keys(packed)
+            values = {'name': pack(self.follow_name), 'user': pack(user), 'keys': keys, 'actors': keys}
+            return work.rows(work.dialect.find_states, values)
+
+        found: dict[str, list[str]] = {'followed': [], 'hidden': [], 'any': []}
+        for kind, text in client.run(work, self._about, single=True):
+            found[kind].append(text)
+        return States(list(map(unpack, found['followed'])), list(map(unpack, found['hidden'])), bool(found['any']))
+
     def count_side(self, side: Side, user: str) -> int:
         """One statement, which counts in an index."""
         return int(self._rows(f'count_{side}', user=pack(user))[0][0])
@@ -83,6 +99,15 @@ class SqlFollowStorage(BaseFollowStorage):
             return work.rows(work.dialect.find_hides, values)
 
         return [(unpack(actor), unpack(user)) for actor, user in client.run(work, self._about, single=True)]
+
+    def find_readers(self, actor: str, limit: int) -> Iterable[str] | None:
+        """One statement."""
+        rows = self._rows('find_readers', user=pack(actor), limit=limit + 1)
+        return [unpack(text) for (text,) in rows] if len(rows) <= limit else None
+
+    def may_hide(self, user: str) -> bool:
+        """One statement."""
+        return bool(self._rows('may_hide', user=pack(user)))
 
     def delete_user(self, user: str) -> None:
         """Nothing to do: there are no keys but those of pairs."""

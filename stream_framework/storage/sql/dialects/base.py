@@ -209,6 +209,25 @@ class Dialect:
         WHERE name = :name AND kind IN ('mute', 'block') AND user_id {in_users} AND target_id {in_actors}
         UNION SELECT user_id, target_id FROM {hides}
         WHERE name = :name AND kind = 'block' AND user_id {in_actors} AND target_id {in_users}"""
+    #: What a user has to do with targets: those whom he follows, those who are hidden from him, whether anybody may be.
+    find_states = """
+        SELECT 'followed', f.target_id FROM {keys} {join} {follows} f ON f.target_id = k.key
+        WHERE f.name = :name AND f.user_id = :user
+        UNION ALL SELECT 'hidden', target_id FROM {hides}
+        WHERE name = :name AND kind IN ('mute', 'block') AND user_id = :user AND target_id {in_actors}
+        UNION ALL SELECT 'hidden', user_id FROM {hides}
+        WHERE name = :name AND kind = 'block' AND user_id {in_actors} AND target_id = :user
+        UNION ALL SELECT 'any', '' WHERE
+            EXISTS (SELECT 1 FROM {hides} WHERE name = :name AND kind IN ('mute', 'block') AND user_id = :user)
+            OR EXISTS (SELECT 1 FROM {hides} WHERE name = :name AND kind = 'block' AND target_id = :user)"""
+    may_hide = """
+        SELECT 1 WHERE
+            EXISTS (SELECT 1 FROM {hides} WHERE name = :name AND kind IN ('mute', 'block') AND user_id = :user)
+            OR EXISTS (SELECT 1 FROM {hides} WHERE name = :name AND kind = 'block' AND target_id = :user)"""
+    #: From whom an actor is hidden.
+    find_readers = """
+        SELECT user_id FROM {hides} WHERE name = :name AND kind IN ('mute', 'block') AND target_id = :user
+        UNION SELECT target_id FROM {hides} WHERE name = :name AND kind = 'block' AND user_id = :user LIMIT :limit"""
     flush_follows = 'DELETE FROM {follows} WHERE name = :name'
     flush_hides = 'DELETE FROM {hides} WHERE name = :name'
 
