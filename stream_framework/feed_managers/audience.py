@@ -12,6 +12,8 @@ is one, the fan-out looks at the state, and takes out what it should not have wr
 
 from __future__ import annotations
 
+import functools
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -39,6 +41,9 @@ class Hides(Protocol):
     def may_hide(self) -> bool:
         """Return whether anything may be hidden from anybody."""
 
+    def hides_by_hook(self) -> bool:
+        """Return whether the application says what is hidden."""
+
     def get_follow_storage(self) -> BaseFollowStorage | None:
         """Return the follow storage."""
 
@@ -65,18 +70,34 @@ def find_hidden(manager: Hides, activities: Sequence[Any], user_ids: Sequence[An
     return found
 
 
-def visible_readers(storage: BaseFollowStorage, actor_id: Any, user_ids: Iterable[Any]) -> Iterator[Any]:
-    """Iterate over the users from whom an actor is not hidden. Asks when the first is drawn, as a rule once."""
+def leave_out_at_once(
+    manager: Hides, kwargs: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Callable[[Iterable[Any]], Iterable[Any]] | None]:
+    """Return how to leave out the followers from whom an author is hidden, when the tasks of a fan-out are published.
+
+    :param kwargs: ``operation_kwargs``
+    :returns: the same, which say so to the tasks, and what leaves them out; ``None`` where each task has to ask
+    """
+    storage = manager.get_follow_storage()
+    actors = {getattr(activity, 'actor_id', None) for activity in kwargs.get('activities') or ()} - {None}
+    if storage is None or SOURCE not in kwargs or len(actors) != 1 or manager.hides_by_hook():
+        return kwargs, None
+    return {**kwargs, VISIBLE_SINCE: time.time()}, functools.partial(visible_readers, storage, actors.pop())
+
+
+def visible_readers(storage: BaseFollowStorage, actor_id: Any, user_ids: Iterable[Any]) -> Iterable[Any]:
+    """Return the users from whom an actor is not hidden. Asks once, or where many are, for :data:`ASKED_AT_A_TIME`."""
     hidden = storage.hidden_readers(actor_id)
-    for part in [user_ids] if hidden is not None else chunks(user_ids, ASKED_AT_A_TIME):
-        out = {user_id for _, user_id in storage.hidden_from([actor_id], part)} if hidden is None else hidden
-        yield from (user_id for user_id in part if user_id not in out) if out else part
+    if hidden is None:
+        return itertools.chain.from_iterable(
+            _without(part, {user_id for _, user_id in storage.hidden_from([actor_id], part)})
+            for part in chunks(user_ids, ASKED_AT_A_TIME)
+        )
+    return _without(user_ids, hidden) if hidden else user_ids
 
 
-def only_actor(activities: Iterable[Any]) -> Any:
-    """Return the actor of all of some activities; ``None`` if they are of several, or of none."""
-    actors = {getattr(activity, 'actor_id', None) for activity in activities}
-    return actors.pop() if len(actors) == 1 else None
+def _without(user_ids: Iterable[Any], hidden: set[Any]) -> Iterator[Any]:
+    return (user_id for user_id in user_ids if user_id not in hidden)
 
 
 def is_recent(visible_since: float | None, ttl: float) -> bool:

@@ -9,8 +9,6 @@ This module has what applications call and override. How it is done is in the ot
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
@@ -23,8 +21,7 @@ from stream_framework.feed_managers.audience import (
     VISIBLE_SINCE,
     Audience,
     is_recent,
-    only_actor,
-    visible_readers,
+    leave_out_at_once,
     with_source,
 )
 from stream_framework.feed_managers.copying import NOTIFICATIONS
@@ -455,20 +452,10 @@ class Manager(Follows):
         self, user_id: Any, operation: Callable[..., Any], kwargs: Mapping[str, Any]
     ) -> publishing.Publication:
         """Return a fan-out to a user's followers, without those from whom it is hidden where one question tells."""
-        storage, has_stock_tasks = self.get_follow_storage(), self._has_stock_tasks()
-        actor_id = only_actor(kwargs['activities']) if operation is add_operation and kwargs.get('activities') else None
-        is_asked_by_tasks = (
-            storage is None
-            or actor_id is None
-            or SOURCE not in kwargs
-            or not has_stock_tasks
-            or self.hides_by_hook()
-            or intents_of(self) is None
-        )
-        if is_asked_by_tasks:
-            return publishing.Publication(self, user_id, operation, kwargs, has_stock_tasks)
-        kwargs = {**kwargs, VISIBLE_SINCE: time.time()}
-        visible = functools.partial(visible_readers, storage, actor_id)
+        visible = None
+        has_stock_tasks = self._has_stock_tasks()
+        if operation is add_operation and has_stock_tasks and intents_of(self) is not None:
+            kwargs, visible = leave_out_at_once(self, kwargs)
         return publishing.Publication(self, user_id, operation, kwargs, has_stock_tasks, visible)
 
     def _has_stock_tasks(self) -> bool:

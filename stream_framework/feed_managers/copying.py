@@ -28,6 +28,9 @@ class HasFeeds(Protocol):
     def hidden_from(self, activities: Sequence[Any], user_ids: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
         """Return who must not get what."""
 
+    def may_hide(self) -> bool:
+        """Return whether anything may be hidden from anybody."""
+
     def hides_by_hook(self) -> bool:
         """Return whether the application says what is hidden."""
 

@@ -36,6 +36,8 @@ from stream_framework.storage.follow_values import (
     to_texts,
 )
 
+__all__ = ['BaseFollowStorage', 'Follow', 'UserId', 'id_from_text', 'id_to_text']
+
 
 class BaseFollowStorage(Hiding):
     """Follows, mutes and blocks under one name. Instances with the same name share them.

@@ -10,7 +10,10 @@ import pytest
 from stream_framework.activity import Activity
 from stream_framework.feed_managers.base import Manager, add_operation, remove_operation
 from stream_framework.storage.redis import connection
+from stream_framework.storage.redis.commands import is_cluster
 from stream_framework.verbs import Add, Comment, Love
+from tests import managers
+from tests.contracts.manager import Queue
 from tests.contracts.support import act, acts, at
 from tests.redis.wire import Wire, counted
 
@@ -144,6 +147,45 @@ def test_following(redis_backend: Any, warm: Wire) -> None:
     made.apply_follow(100, list(range(20)))
     assert warm.trips <= 4
     assert feed_class(100)[:1][0].actor_id == 19
+
+
+def kept(backend: Any) -> Any:
+    manager_class = managers.with_follows(backend)
+    manager_class.feed_classes = {'feed': manager_class.feed_classes['normal']}
+    return manager_class()
+
+
+def test_following_by_a_follow_storage(redis_backend: Any, warm: Wire) -> None:
+    made = kept(redis_backend)
+    for target in range(20):
+        made.batch_import(target, acts(100, first=200 * target, actor=target), fanout=False)
+    made.follow_user(99, 0, async_=False)
+    warm.reset()
+    made.follow_many_users(100, range(20), async_=False)
+    assert warm.trips <= (10 if is_cluster(connection.get_redis_connection()) else 5)
+    assert made.feed_classes['feed'](100).count() == 2000
+    made.mute_user(100, 3, async_=False)
+    assert made.feed_classes['feed'](100).count() == 1900
+
+
+def test_a_fan_out_to_followers_asks_once_who_must_not_get_it(
+    redis_backend: Any, warm: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, queue = kept(redis_backend), Queue(monkeypatch)
+    storage = made.get_follow_storage()
+    storage.import_follows((user, 'author', None) for user in range(1000))
+    made.add_user_activity('author', act(0, actor='author'))
+    queue.run()
+    for muted in (0, 10):
+        for user in range(muted):
+            storage.mute(user, 'author')
+        made.add_user_activity('author', act(1 + muted, actor='author'))
+        assert len(queue.messages) == 10
+        warm.reset()
+        queue.run()
+        # On a cluster what was published last is read in a round trip more.
+        assert warm.trips <= 10 * (2 if is_cluster(connection.get_redis_connection()) else 1)
+    assert [len(made.feed_classes['feed'](user)[:]) for user in (0, 9, 10, 999)] == [2, 2, 3, 3]
 
 
 def test_what_counts_and_marks(redis_backend: Any, warm: Wire) -> None:

@@ -14,6 +14,7 @@ from stream_framework.feeds.base import UserBaseFeed
 from stream_framework.feeds.notification_feed.sql import SqlNotificationFeed
 from stream_framework.feeds.sql import SqlFeed
 from stream_framework.storage.sql.connection import get_engine
+from stream_framework.storage.sql.follow_storage import SqlFollowStorage
 
 #: User id -> the ids of those who follow.
 FOLLOWERS: dict[Any, list[Any]] = {}
@@ -49,6 +50,12 @@ class FlatManager(Manager):
 
 class AllManager(FlatManager):
     feed_classes = {'normal': Flat, 'grouped': Grouped, 'notifications': Notifications}
+
+
+class KeptManager(Manager):
+    feed_classes = {'normal': Flat}
+    user_feed_class = UserFeed
+    follow_storage_class = SqlFollowStorage
 
 
 class KeepingManager(FlatManager):

@@ -8,7 +8,7 @@ import pytest
 
 from stream_framework.feed_managers.base import add_operation, remove_operation
 from tests.contracts.support import act, acts
-from tests.sql.support import AllManager, Flat, FlatManager, Grouped, Notifications, UserFeed, statements
+from tests.sql.support import AllManager, Flat, FlatManager, Grouped, KeptManager, Notifications, UserFeed, statements
 
 READERS = list(range(100))
 
@@ -78,6 +78,21 @@ def test_following_twenty_users(database: Any) -> None:
     with statements() as found:
         manager.follow_many_users(1, range(100, 120), async_=False)
     assert len(found) <= 6, found
+
+
+def test_following_twenty_users_that_the_library_keeps(database: Any) -> None:
+    manager = KeptManager()
+    for user in range(100, 120):
+        manager.batch_import(user, acts(100, first=user * 100, actor=user), fanout=False)
+    with statements() as found:
+        manager.follow_many_users(1, range(100, 120), async_=False)
+    assert len(found) <= 6, found
+    assert Flat(1).count() == 2000
+    assert manager.is_following(1, range(200)) == set(range(100, 120))
+    with statements() as found:
+        manager.unfollow_many_users(1, range(100, 120), async_=False)
+    assert len(found) <= 8, found
+    assert Flat(1).count() == 0
 
 
 def test_the_badge(database: Any) -> None:

@@ -17,10 +17,9 @@ written by :func:`~stream_framework.storage.base_follow_storage.id_to_text`.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from stream_framework.storage.base import iter_parts
 from stream_framework.storage.base_follow_storage import BaseFollowStorage
@@ -47,6 +46,15 @@ _BY: dict[Kind, str] = {'mute': 'm', 'block': 'b'}
 # What marks the one that somebody hidden has blocked himself.
 _HAS_BLOCKED = 'c'
 _PLACES = ('followed', 'followers', 'muted', 'blocked', 'hidden')
+
+
+class _End(NamedTuple):
+    """The target's end of a pair."""
+
+    #: What reads the truth, the user's end.
+    read: Command
+    #: What makes of it the commands that write the target's end.
+    write: Callable[[Any], list[Command]]
 
 
 class RedisFollowStorage(BaseFollowStorage):
@@ -84,7 +92,7 @@ class RedisFollowStorage(BaseFollowStorage):
         pairs = [(user, target) for user, target, _ in follows]
         if is_cluster(self.redis):
             added = (('ZADD', self.get_key('followed', user), 'NX', since, target) for user, target, since in follows)
-            self._settle(pairs, self._settle_follow, added)
+            self._settle([self._end_of_follow(*pair) for pair in pairs], added)
             return
         keys = (self.get_key(*place) for user, target in pairs for place in (('followed', user), ('followers', target)))
         self._send([scripts.FOLLOW.call(list(keys), [value for follow in follows for value in follow])])
@@ -93,17 +101,16 @@ class RedisFollowStorage(BaseFollowStorage):
         """One round trip and one step; on a cluster three round trips."""
         removed: list[Command] = [('ZREM', self.get_key('followed', user), target) for user, target in pairs]
         if is_cluster(self.redis):
-            self._settle(pairs, self._settle_follow, removed)
+            self._settle([self._end_of_follow(*pair) for pair in pairs], removed)
             return
         removed += (('ZREM', self.get_key('followers', target), user) for user, target in pairs)
         self._in_one_step(removed)
 
     def repair_pairs(self, pairs: Sequence[Pair]) -> None:
-        """One round trip and one step; on a cluster three round trips for each kind, more where others write."""
+        """One round trip and one step; on a cluster three round trips, more where others write."""
         if is_cluster(self.redis):
-            self._settle(pairs, self._settle_follow)
-            for kind in _OWN:
-                self._settle(pairs, functools.partial(self._settle_hidden, kind))
+            hides = [self._end_of_hide(kind, *pair) for kind in _OWN for pair in pairs]
+            self._settle([*(self._end_of_follow(*pair) for pair in pairs), *hides])
             return
         self._send([self._repair_in_one_step(pairs)])
 
@@ -264,41 +271,38 @@ class RedisFollowStorage(BaseFollowStorage):
     def _write_hidden(self, command: str, kind: Kind, pairs: Sequence[Pair]) -> None:
         written: list[Command] = [(command, self.get_key(_OWN[kind], user), target) for user, target in pairs]
         if is_cluster(self.redis):
-            self._settle(pairs, functools.partial(self._settle_hidden, kind), written)
+            self._settle([self._end_of_hide(kind, *pair) for pair in pairs], written)
             return
         self._in_one_step([*written, *(found for pair in pairs for found in self._hide(command, kind, *pair))])
 
-    def _settle(
-        self, pairs: Sequence[Pair], settle: Callable[..., tuple[Command, Any]], first: Iterable[Command] = ()
-    ) -> None:
+    def _settle(self, ends: Sequence[_End], first: Iterable[Command] = ()) -> None:
         """Write the truth, read it, write the other ends by it, and go on until it is still the same afterwards.
 
-        :param settle: of a pair: what reads the truth, and what makes of it the commands for the other ends
         :param first: what writes the truth: each pair's in the same slot as what reads it, so it is done before that
         """
-        reads, writes = zip(*(settle(*pair) for pair in pairs), strict=True)
+        reads = [end.read for end in ends]
         known = self._send([*first, *reads])[-len(reads) :]
-        changed: Sequence[int] = range(len(pairs))
+        changed: Sequence[int] = range(len(ends))
         for _ in range(REPAIRS):
-            self._send([command for place in changed for command in writes[place](known[place])])
+            self._send([command for place in changed for command in ends[place].write(known[place])])
             before, known = known, self._send(reads)
             changed = [place for place in changed if known[place] != before[place]]
             if not changed:
                 return
 
-    def _settle_follow(self, user: str, target: str) -> tuple[Command, Callable[[Any], list[Command]]]:
+    def _end_of_follow(self, user: str, target: str) -> _End:
         key = self.get_key('followers', target)
 
         def write(since: Any) -> list[Command]:
             return [('ZREM', key, user) if since is None else ('ZADD', key, int(float(since)), user)]
 
-        return ('ZSCORE', self.get_key('followed', user), target), write
+        return _End(('ZSCORE', self.get_key('followed', user), target), write)
 
-    def _settle_hidden(self, kind: Kind, user: str, target: str) -> tuple[Command, Callable[[Any], list[Command]]]:
+    def _end_of_hide(self, kind: Kind, user: str, target: str) -> _End:
         def write(there: Any) -> list[Command]:
             return self._hide('SADD' if there else 'SREM', kind, user, target)
 
-        return ('SISMEMBER', self.get_key(_OWN[kind], user), target), write
+        return _End(('SISMEMBER', self.get_key(_OWN[kind], user), target), write)
 
     def _hide(self, command: str, kind: Kind, user: str, target: str) -> list[Command]:
         """What follows from a user's mute or block of a target."""
