@@ -49,6 +49,7 @@ from typing import Any
 from celery import current_app
 from celery.utils import gen_unique_id
 
+from stream_framework import messages
 from stream_framework.exceptions import ConfigurationError, MessageError
 from stream_framework.messages import Encoded
 from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
@@ -321,6 +322,30 @@ def republish(
             KEPT_FOR // 86400,
         )
     return found
+
+
+def forget_user(manager: Any, user_id: Any) -> None:
+    """Take a user out of all entries: what he did, and him where he is one of those whose feeds are written.
+
+    Entries without anything left to do are deleted. Called when he is erased, so all of that is done already, and a
+    message that is still on its way does no harm. What can't be read stays.
+
+    :param manager: whose storage; a manager
+    """
+    storage = _required(manager)
+    now = time.time()
+    for minute, entry_id, text in _read(storage, _first(storage, now), int(now // 60) + 1):
+        try:
+            entry = Entry.read(minute, entry_id, text)
+            left = messages.without_user(_task(entry).parameters, entry.args, entry.kwargs, user_id)
+        except MessageError as error:
+            logger.warning('%s', error)
+            continue
+        if left is None:
+            storage.delete_from_ledger(minute, entry_id)
+        elif left != (tuple(entry.args), entry.kwargs):
+            entry.args, entry.kwargs = list(left[0]), left[1]
+            storage.write_ledger(minute, {entry_id: entry.text()}, KEPT_FOR, existing=True)
 
 
 def _read(storage: Any, first: int, end: int) -> Iterator[tuple[int, str, str]]:

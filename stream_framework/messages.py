@@ -202,6 +202,35 @@ def decode(
     return _unbind(parameters, len(args), decoded)
 
 
+def without_user(
+    parameters: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any], user_id: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return encoded arguments without what a user did, and without him among those whose feeds are written.
+
+    :returns: ``None`` if nothing is left to do
+    :raises MessageError: for what is no message
+    """
+    named = _bind(parameters, args, kwargs)
+    own = _encode_id('user_id', user_id)
+    if named.get('user_id') == own:
+        return None
+    for name in _ID_LISTS:
+        if own in named.get(name, ()):
+            named[name] = [item for item in named[name] if item != own]
+            if not named[name]:
+                return None
+    if isinstance(named.get('operation_kwargs'), str):
+        decoded = decode_operation_kwargs(named['operation_kwargs'])
+        activities = decoded.get('activities')
+        if isinstance(activities, list) and activities:
+            left = [activity for activity in activities if getattr(activity, 'actor_id', None) != user_id]
+            if not left:
+                return None
+            if len(left) < len(activities):
+                named['operation_kwargs'] = encode_operation_kwargs({**decoded, 'activities': left})
+    return _unbind(parameters, len(args), named)
+
+
 def encode_operation_kwargs(operation_kwargs: Mapping[str, Any], local: bool = False) -> str:
     """Encode ``operation_kwargs`` as JSON, without ``batch_interface``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import celery
 import pytest
 from celery.app.trace import trace_task
 
-from stream_framework import ledger, tasks
+from stream_framework import ledger, messages, tasks
 from stream_framework.exceptions import ConfigurationError, MessageError, StorageConnectionError
 from stream_framework.feed_managers.base import FanoutPriority, add_operation
 from stream_framework.storage.abilities import KeepsIntents
@@ -457,3 +458,27 @@ def test_the_task_for_beat(manager: Any, broker: Broker, clock: Clock) -> None:
     assert broker.run(message) == '6 open, 6 published again, 0 given up'
     assert len(broker.messages) == 6
     assert len(entries()) == 6
+
+
+def test_an_erased_user_leaves_the_ledger(everywhere: Any, broker: Broker) -> None:
+    """What he did, and his feed where a task writes some; what others did stays for the others."""
+    manager, his, other = everywhere, act(1, actor=USERS[0]), act(2, actor=USERS[29], extra_context={'n': 1})
+    storage = manager.user_feed_class.get_activity_storage()
+    normal = manager.feed_classes['normal']
+    manager.add_user_activity(USERS[0], his)
+    for user_ids, activities in (
+        ([USERS[0], USERS[1]], [other]),
+        ([USERS[0]], [other]),
+        ([USERS[2]], [his]),
+        ([USERS[3]], [his, other]),
+    ):
+        manager.create_fanout_tasks(user_ids, normal, add_operation, {'activities': activities, 'trim': True})
+    broker.take()
+    manager.erase_user(USERS[0])
+    minute = int(time.time() // 60)
+    left = [ledger.Entry.read(*found) for found in storage.read_ledger(range(minute - 10, minute + 2))]
+    decoded = [
+        (each.kwargs['user_ids'], messages.decode_operation_kwargs(each.kwargs['operation_kwargs'])) for each in left
+    ]
+    told = sorted((user_ids, ids(kwargs['activities']), kwargs['trim']) for user_ids, kwargs in decoded)
+    assert told == [([USERS[1]], ids([other]), True), ([USERS[3]], ids([other]), True)]

@@ -242,9 +242,12 @@ class Manager(Follows):
     def erase_user(self, user_id: Any, progress: Callable[[int], Any] | None = None) -> dict[str, int]:
         """Remove everything that a user did from all feeds and the activity storage, and all that is kept about him.
 
-        His feeds, marks, follows, mutes and blocks go. What others did to him stays theirs, and what was removed before
-        stays in the activity storage, as :meth:`remove_user_activity` leaves it. Killed at any moment and
-        called again, it ends the same.
+        His feeds, marks, follows, mutes and blocks go. What others did to him stays theirs.
+
+        The feeds of followers are written by tasks. Then the whole activity storage and all feeds of the manager's
+        classes are gone through, for what no task reaches: what was removed or trimmed before, feeds that kept their
+        history. That takes about as long as reading all of it, and little memory. Killed at any moment and called
+        again, it ends the same.
 
         :param progress: called with how many activities are done
         :returns: how many were removed by this call: ``activities``, ``feeds``, and what the follow storage counts
@@ -253,7 +256,7 @@ class Manager(Follows):
         >>> manager.erase_user(13)['activities'], manager.get_feeds(1)['normal'][:5]
         (1, [])
         """
-        return erasing.erase_user(self, user_id, remove_operation, FanoutPriority.HIGH, progress)
+        return erasing.Erasure(self, user_id, remove_operation, FanoutPriority.HIGH, progress).run()
 
     def export_user(self, user_id: Any) -> Iterator[dict[str, Any]]:
         """Iterate over what a user did, newest first, as Activity Streams 2.0 objects; see ``Activity.to_as2``.

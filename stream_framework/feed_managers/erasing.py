@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from stream_framework import ids, ledger
 from stream_framework.exceptions import InvalidArgumentError, UpdateConflictError
-from stream_framework.feed_managers import notifying, publishing
-from stream_framework.feed_managers.intents import REMOVED, intents_of
+from stream_framework.feed_managers import notifying, publishing, sweeping
+from stream_framework.feed_managers.intents import REMOVED, UNFOLLOWED, intents_of
+from stream_framework.storage.abilities import ListsActivities
 from stream_framework.storage.base_follow_storage import BaseFollowStorage
+from stream_framework.utils import chunks
 
 #: How many activities are read, and taken back, at a time.
 ACTIVITIES_AT_A_TIME = 500
@@ -19,6 +22,7 @@ class Erases(publishing.Publisher, notifying.Notifies, Protocol):
 
     user_feed_class: Any
     operation_ttl: float
+    keep_ledger: bool
 
     def get_user_feed(self, user_id: Any) -> Any:
         """Return the feed of what a user did."""
@@ -63,63 +67,127 @@ def remove_object(manager: Erases, user_id: Any, object_id: Any, verb: Any = Non
     return len(found)
 
 
-def erase_user(
-    manager: Erases,
-    user_id: Any,
-    remove_operation: Callable[..., Any],
-    priority: Any,
-    progress: Callable[[int], Any] | None = None,
-) -> dict[str, int]:
-    """Remove everything about a user; parameters as of the manager's method.
+class Erasure:
+    """Everything about one user goes: step by step, each of which may be done again.
+
+    The order is what makes it resumable. Followers are told while they are known; what was done is in the activity
+    storage until it has left all feeds; and his follows end before his own feeds go, since a task that is late takes
+    back what it wrote to somebody who does not follow.
 
     :param remove_operation: what a fan-out of removed activities does
     :param priority: of the tasks for notifications
+    :param progress: called with how many activities are done
     """
-    storage = manager.get_follow_storage()
-    user_feed = manager.get_user_feed(user_id)
-    activities, last = 0, None
-    while part := user_feed[:ACTIVITIES_AT_A_TIME]:
-        if part[0].serialization_id == last:
-            raise UpdateConflictError(f'{user_feed!r} still holds {part[0]!r} after it was removed: erase again')
-        last = part[0].serialization_id
-        _take_back(manager, user_id, part, remove_operation, priority)
-        activities += len(part)
-        if progress is not None:
-            progress(activities)
-    feeds = 0
-    for feed in [*manager.get_feeds(user_id).values(), user_feed]:
-        feeds += bool(feed is not user_feed and feed.count())
-        feed.delete()
-    # Last, because the tasks go to those who follow him.
-    return {'activities': activities, 'feeds': feeds, **(storage.erase(user_id) if storage is not None else {})}
 
+    def __init__(
+        self,
+        manager: Erases,
+        user_id: Any,
+        remove_operation: Callable[..., Any],
+        priority: Any,
+        progress: Callable[[int], Any] | None = None,
+    ) -> None:
+        self.manager = manager
+        self.user_id = ids.object_id(user_id)
+        self.remove_operation = remove_operation
+        self.priority = priority
+        self.progress = progress
+        self.user_feed = manager.get_user_feed(self.user_id)
+        self.intents = intents_of(manager)
+        self.activity_storage = manager.user_feed_class.get_activity_storage()
+        classes = [*manager.feed_classes.values(), manager.notification_feed_class, manager.user_feed_class]
+        self.sweep = sweeping.Sweep([cls for cls in classes if cls is not None], self.user_id)
 
-def _take_back(
-    manager: Erases, user_id: Any, activities: list[Any], remove_operation: Callable[..., Any], priority: Any
-) -> None:
-    """Take back some activities: from all other places first, so that they are found again if this dies."""
-    kwargs: Mapping[str, Any] = {'activities': activities, 'trim': False}
-    # Not by a worker: when that runs, nobody may follow him any more.
-    publications: list[notifying.Publishes] = [
-        publishing.Publication(manager, user_id, remove_operation, kwargs, _has_stock_tasks(manager))
-    ]
-    if manager.notification_feed_class is not None:
-        publications.append(notifying.Notices(manager, priority, remove_operation, kwargs))
-    if (intents := intents_of(manager)) is not None:
-        intents.set([*intents.of_activities(activities), *intents.of_authors([user_id])], REMOVED)
-    for publication in publications:
-        publication.publish()
-    if not _is_ours(manager.remove_user_activity):
-        for activity in activities:
-            manager.remove_user_activity(user_id, activity)
-    storage = manager.user_feed_class.get_activity_storage()
-    if storage is not None:
-        storage.remove_many(activities)
-    manager.get_user_feed(user_id).remove_many(activities)
+    def run(self) -> dict[str, int]:
+        """Do all of it; returns counts."""
+        published = self._take_back_published()
+        stored = self._remove_stored()
+        self.sweep.remove_copies()
+        relations = self._end_relations()
+        counts = {'activities': max(published, stored), 'feeds': self._delete_feeds(), **relations}
+        if self.manager.keep_ledger and self.sweep.is_complete:
+            ledger.forget_user(self.manager, self.user_id)
+        return counts
 
+    def _take_back_published(self) -> int:
+        """Take back what is in the user feed, by the tasks of a removal; returns how many activities."""
+        done, last = 0, None
+        while part := self.user_feed[:ACTIVITIES_AT_A_TIME]:
+            if part[0].serialization_id == last:
+                raise UpdateConflictError(f'{self.user_feed!r} still holds {part[0]!r}, which was removed: erase again')
+            last = part[0].serialization_id
+            self._take_back(part)
+            done += len(part)
+            if self.progress is not None:
+                self.progress(done)
+        return done
 
-def _has_stock_tasks(manager: Erases) -> bool:
-    return _is_ours(manager.create_fanout_tasks)
+    def _take_back(self, activities: list[Any]) -> None:
+        """Take back some activities: from the user feed last, so that they are found again if this dies."""
+        kwargs: Mapping[str, Any] = {'activities': activities, 'trim': False}
+        # Not by a worker: when that runs, nobody may follow him any more.
+        publications: list[notifying.Publishes] = [
+            publishing.Publication(self.manager, self.user_id, self.remove_operation, kwargs, self._has_stock_tasks())
+        ]
+        if self.manager.notification_feed_class is not None:
+            publications.append(notifying.Notices(self.manager, self.priority, self.remove_operation, kwargs))
+        self._set_removed(activities)
+        for publication in publications:
+            publication.publish()
+        if not _is_ours(self.manager.remove_user_activity):
+            for activity in activities:
+                self.manager.remove_user_activity(self.user_id, activity)
+        if self.activity_storage is not None and not self._lists_activities():
+            self.activity_storage.remove_many(activities)
+        self.user_feed.remove_many(activities)
+
+    def _remove_stored(self) -> int:
+        """Remove all that he did from the activity storage, and from all feeds that refer to it; returns how many."""
+        if not self._lists_activities():
+            return 0
+        done = 0
+        for part in chunks(sweeping.stored_by(self.activity_storage, self.user_id), sweeping.IDS_AT_A_TIME):
+            activity_ids = self.activity_storage.activities_to_ids(part)
+            for some_ids in chunks(activity_ids, ACTIVITIES_AT_A_TIME):
+                self._set_removed(list(some_ids))
+            self.sweep.remove_ids(activity_ids)
+            for some_ids in chunks(activity_ids, ACTIVITIES_AT_A_TIME):
+                self.activity_storage.remove_many(some_ids)
+            done += len(set(activity_ids))
+        return done
+
+    def _set_removed(self, activities: list[Any]) -> None:
+        """Say that activities were removed, so that a task that is late does not bring them back."""
+        if self.intents is not None:
+            names = [*self.intents.of_activities(activities), *self.intents.of_authors([self.user_id])]
+            self.intents.set(names, REMOVED)
+
+    def _end_relations(self) -> dict[str, int]:
+        """End follows, mutes and blocks, in both directions; returns counts."""
+        storage = self.manager.get_follow_storage()
+        if storage is None:
+            return {}
+        # First, so that it is known if this dies: a task that reads it looks who follows, and that is after this.
+        for targets in chunks(storage.iter_followed(self.user_id), ACTIVITIES_AT_A_TIME):
+            if self.intents is not None:
+                losses = self.intents.of_losses(targets)
+                self.intents.set([*losses, *self.intents.of_follows(self.user_id, targets)], UNFOLLOWED)
+        return storage.erase(self.user_id)
+
+    def _delete_feeds(self) -> int:
+        """Delete his feeds, with all marks; returns how many had something in them."""
+        count = 0
+        for feed in self.manager.get_feeds(self.user_id).values():
+            count += bool(feed.count())
+            feed.delete()
+        self.user_feed.delete()
+        return count
+
+    def _lists_activities(self) -> bool:
+        return isinstance(self.activity_storage, ListsActivities)
+
+    def _has_stock_tasks(self) -> bool:
+        return _is_ours(self.manager.create_fanout_tasks)
 
 
 def _is_ours(method: Any) -> bool:

@@ -59,6 +59,25 @@ class KeepsLedger:
         raise NotDefinedError(f'{type(self).__name__} must define read_ledger(minutes)')
 
 
+class ListsActivities:
+    """An activity storage that can go through all that it holds: erasing a user finds what he did by that."""
+
+    def iter_stored(self) -> Iterator[Sequence[tuple[int, Any]]]:
+        """Yield all ``(id, data)`` in parts of some thousand at most. What comes or goes meanwhile may be left out."""
+        raise NotDefinedError(f'{type(self).__name__} must define iter_stored()')
+
+
+class ListsTimelines:
+    """A timeline storage that can go through its keys: erasing a user finds copies of what he did by that."""
+
+    def iter_keys(self, pattern: str) -> Iterator[str]:
+        """Yield the keys of all timelines that match a glob, read in parts; a key may come twice.
+
+        A storage that shares a server with others may yield keys of theirs.
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define iter_keys(pattern)')
+
+
 class GuardsGroups:
     """A timeline storage that changes feeds of groups only if what was read is still there.
 
@@ -138,4 +157,4 @@ class KeepsSeen:
         return counts
 
 
-__all__ = ['GuardsGroups', 'KeepsIntents', 'KeepsLedger', 'KeepsSeen']
+__all__ = ['GuardsGroups', 'KeepsIntents', 'KeepsLedger', 'KeepsSeen', 'ListsActivities', 'ListsTimelines']

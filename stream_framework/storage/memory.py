@@ -17,7 +17,14 @@ from typing import Any
 from stream_framework import ids
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseSerializer
-from stream_framework.storage.abilities import GuardsGroups, KeepsIntents, KeepsLedger, KeepsSeen
+from stream_framework.storage.abilities import (
+    GuardsGroups,
+    KeepsIntents,
+    KeepsLedger,
+    KeepsSeen,
+    ListsActivities,
+    ListsTimelines,
+)
 from stream_framework.storage.base import BaseActivityStorage, BaseTimelineStorage
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.changes import Change, Pairs, Snapshot, unmark_trimmed
@@ -123,7 +130,7 @@ def reverse_bisect_left(a: Sequence[Any], x: Any, lo: int = 0, hi: int | None = 
     return lo
 
 
-class InMemoryActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
+class InMemoryActivityStorage(KeepsIntents, KeepsLedger, ListsActivities, BaseActivityStorage):
     """Activities in a dict.
 
     >>> from stream_framework.activity import Activity
@@ -159,6 +166,12 @@ class InMemoryActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
         """Remove; returns how many were there."""
         with _lock:
             return sum(activity_store.pop(key, None) is not None for key in activity_ids)
+
+    def iter_stored(self) -> Iterator[Sequence[tuple[int, Any]]]:
+        """Yield what there is at this moment, in one part."""
+        with _lock:
+            there = list(activity_store.items())
+        yield there
 
     def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         """Set intents; now and then those that have expired are forgotten."""
@@ -212,7 +225,7 @@ class InMemoryActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
             ledger_store.clear()
 
 
-class InMemoryTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
+class InMemoryTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTimelineStorage):
     """Timelines in sorted lists.
 
     >>> from stream_framework.activity import Activity
@@ -294,6 +307,12 @@ class InMemoryTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
             for store in (timeline_store, seen_store):
                 for key in fnmatch.filter(store, pattern):
                     del store[key]
+
+    def iter_keys(self, pattern: str) -> Iterator[str]:
+        """Yield the keys that there are at this moment."""
+        with _lock:
+            found = fnmatch.filter(timeline_store, pattern)
+        yield from found
 
     def set_seen(self, key: str, number: int) -> None:
         """In one step."""

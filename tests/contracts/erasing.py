@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 from celery import current_app
 
 from stream_framework.exceptions import InvalidArgumentError
-from stream_framework.feed_managers import erasing
+from stream_framework.feed_managers import erasing, sweeping
 from stream_framework.verbs import Comment, Love
 from tests import managers
-from tests.contracts.manager import Queue
+from tests.contracts.manager import Queue, ids_of
+from tests.contracts.stores import holding
 from tests.contracts.support import act, ids
 
 USER = 987654321
@@ -21,6 +24,88 @@ USER = 987654321
 
 def owner(self: Any, activity: Any) -> Any:
     return [] if activity.target_id is None else [activity.target_id]
+
+
+def told(self: Any, activity: Any) -> Any:
+    # What others did does not name the user: it is theirs.
+    return self.told_by_others if activity.actor_id == 5 else activity.extra_context.get('tells', [])
+
+
+def _dying(usual: Any, alive: list[int]) -> Any:
+    """The same, until it has been called so many times."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if alive[0] == 0:
+            alive[0] = -1
+            raise KeyboardInterrupt
+        alive[0] -= 1
+        return usual(*args, **kwargs)
+
+    return call
+
+
+class Scenario:
+    """A user who leaves traces wherever that is possible."""
+
+    def __init__(self, backend: Any, user: Any) -> None:
+        self.backend = backend
+        self.user = user
+        self.number = re.findall('[0-9]+', str(user))[0]
+        self.manager = managers.with_follows(backend, notifies=True, get_notified_ids=told, told_by_others=[7, user])()
+        # What he did first is trimmed from his user feed, and stays in those of others.
+        self.kept = 6
+        self.manager.user_feed_class.max_length, self.manager.user_feed_class.trim_chance = self.kept, 1
+        self.done: list[Any] = []
+
+    def by_him(self, n: int, *tells: Any) -> Any:
+        return act(n, actor=self.user, object=n % 4, extra_context={'tells': list(tells)})
+
+    def play(self) -> None:
+        manager, user = self.manager, self.user
+        for reader in (1, 2, 3, 4, 6):
+            manager.follow_many_users(reader, [user, 5])
+        manager.follow_many_users(user, [5, 1])
+        self.done = [self.by_him(n, 7, 8) for n in range(10)]
+        for activity in self.done:
+            manager.add_user_activity(user, activity)
+        for n in range(20, 24):
+            manager.add_user_activity(5, act(n, actor=5, object=n % 4))
+        # It no longer notifies 8, where a copy stays.
+        manager.update_user_activity(self.by_him(9, 7))
+        manager.remove_user_activity(user, self.done[8])
+        self.kept -= 1
+        manager.unfollow_user(2, user, keep_history=True)
+        manager.unfollow_user(3, user)
+        manager.mute_user(4, user)
+        manager.block_user(6, user)
+        manager.mute_user(user, 6)
+        manager.block_user(user, 9)
+        manager.unfollow_user(user, 1, keep_history=True)
+        for feed in manager.get_feeds(user).values():
+            feed.mark_seen()
+        manager.get_feeds(user)['notifications'].mark_all(seen=True)
+        manager.get_feeds(7)['notifications'].mark_seen()
+
+    def of_others(self) -> list[Any]:
+        """What others did, in all feeds of others, without the marks of this user's."""
+        found = []
+        for reader in range(1, 10):
+            for name, feed in self.manager.get_feeds(reader).items():
+                own = [activity for item in feed[:] for activity in getattr(item, 'activities', [item])]
+                found.append((reader, name, sorted(ids([one for one in own if one.actor_id != self.user]))))
+        return [*found, ids(self.manager.get_user_feed(5)[:]), sorted(self.manager.is_following(1, [5, 7]))]
+
+    def writers(self) -> list[tuple[type, str]]:
+        """What writes, of all storages."""
+        manager = self.manager
+        feed_classes = [*manager.feed_classes.values(), manager.notification_feed_class, manager.user_feed_class]
+        storages = {type(cls.get_timeline_storage()): None for cls in feed_classes}
+        activity_storage = type(manager.user_feed_class.get_activity_storage())
+        found: list[tuple[type, str]] = [(cls, name) for cls in feed_classes for name in ('remove_many', 'delete')]
+        found += [(cls, name) for cls in storages for name in ('remove_from_storage', 'apply_changes', 'delete')]
+        found += [(activity_storage, name) for name in ('remove_from_storage', 'set_intents')]
+        found += [(type(manager), 'create_fanout_tasks')]
+        return found + [(manager.follow_storage_class, name) for name in ('erase_pairs', 'delete_user')]
 
 
 class ErasingContract:
@@ -88,45 +173,113 @@ class ErasingContract:
             assert storage.get_many(ids(done)) == []
         assert set(manager.erase_user(USER).values()) == {0}
 
-    def test_no_key_holds_the_id(self, backend: Any, manager: Any) -> None:
-        if backend.name != 'redis':
-            pytest.skip('it looks through the keys of Redis')
-        from stream_framework.storage.redis.connection import get_redis_connection
+    @pytest.fixture(params=['int', 'text'])
+    def eraser(self, backend: Any, request: pytest.FixtureRequest) -> Any:
+        """A user whose id is nothing else's, with a manager: see :class:`Scenario`."""
+        if backend.follow_storage_class is None:
+            pytest.skip(f'{backend} keeps no follows')
+        number = random.randrange(10**11, 10**12)
+        return Scenario(backend, number if request.param == 'int' else f'user {number}, "the first"; of all')
 
-        redis, user, text = get_redis_connection(), 123456789123, '123456789123'
-        for n in range(8):
-            manager.add_user_activity(user, act(n, actor=user, object=n % 2, target=4))
-        for reader in (1, 2):
-            manager.follow_user(reader, user)
-        manager.follow_user(user, 5)
-        manager.add_user_activity(5, act(9, actor=5, target=user))
-        manager.get_feeds(user)['normal'].mark_seen()
-        # What another did to him is the other's.
-        manager.remove_user_activity(5, act(9, actor=5, target=user))
-        manager.user_feed_class.remove_activity(act(9, actor=5, target=user))
-        manager.mute_user(3, user)
-        manager.unfollow_user(1, user)
-        manager.block_user(2, user)
+    def test_nothing_holds_the_id(self, backend: Any, eraser: Any) -> None:
+        eraser.play()
+        text = eraser.number
+        assert holding(backend, text)
+        others = eraser.of_others()
+        counts = eraser.manager.erase_user(eraser.user)
+        assert holding(backend, text) == []
+        assert eraser.of_others() == others
+        assert counts['activities'] == (len(eraser.done) if not backend.whole_activities else eraser.kept)
+        assert set(eraser.manager.erase_user(eraser.user).values()) == {0}
 
-        def holding() -> list[Any]:
-            keys = redis.keys('*')
-            return [key for key in keys if text in str(key) or text.encode() in (self._value(redis, key))]
+    def test_nothing_holds_the_id_when_late_tasks_have_run(
+        self, backend: Any, eraser: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queue = Queue(monkeypatch)
+        eraser.play()
+        eraser.manager.erase_user(eraser.user)
+        order = list(range(len(queue.messages)))
+        random.Random(5).shuffle(order)
+        queue.run(order)
+        # Only his notifications come back, by others who did not know yet. Of an empty feed a row may be left.
+        notifications = eraser.manager.notification_feed_class
+        keys = [each.partition('%')[0] for each in (notifications.key_format, notifications.markers_key_format)]
+        for row in holding(backend, eraser.number):
+            is_empty = row.startswith('stream_feeds ') or ' activity_id None ' in row
+            assert is_empty or any(key in row for key in keys), row
+        assert eraser.manager.erase_user(eraser.user)['activities'] == 0
+        assert holding(backend, eraser.number) == []
 
-        assert holding()
-        manager.erase_user(user)
-        assert holding() == []
+    def test_killed_at_any_write(self, backend: Any, eraser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever write it dies before, running it again ends the same."""
+        eraser.play()
+        others, deaths = eraser.of_others(), 0
+        while True:
+            with monkeypatch.context() as context:
+                alive = [deaths]
+                for cls, name in eraser.writers():
+                    context.setattr(cls, name, _dying(getattr(cls, name), alive))
+                try:
+                    eraser.manager.erase_user(eraser.user)
+                except KeyboardInterrupt:
+                    # Each time one write later: what came before is done again, with nothing left to do.
+                    deaths += 1
+                else:
+                    break
+        assert deaths > 10
+        assert holding(backend, eraser.number) == []
+        assert eraser.of_others() == others
 
-    @staticmethod
-    def _value(redis: Any, key: Any) -> bytes:
-        read = {
-            'string': redis.get,
-            'hash': redis.hgetall,
-            'zset': lambda key: redis.zrange(key, 0, -1),
-            'set': redis.smembers,
-            'list': lambda key: redis.lrange(key, 0, -1),
-        }
-        kind = redis.type(key)
-        return str(read[kind if isinstance(kind, str) else kind.decode()](key)).encode()
+    def test_storages_that_can_not_be_gone_through(self, manager: Any, done: list[Any], monkeypatch: Any) -> None:
+        storage_class = type(manager.user_feed_class.get_activity_storage())
+        monkeypatch.setattr(erasing, 'ListsActivities', type('Nothing', (), {}))
+        monkeypatch.setattr(sweeping, 'ListsTimelines', type('Nothing', (), {}))
+        assert manager.erase_user(USER)['activities'] == 8
+        assert self.everywhere(manager) == {5}
+        assert storage_class(None).get_many(ids(done)) == []
+
+    def test_another_class_with_a_format_that_fits(self, backend: Any, manager: Any) -> None:
+        """Keys of groups match the pattern of a flat feed, and each feed is read by its own class."""
+        normal, aggregated = (manager.feed_classes[name] for name in ('normal', 'aggregated'))
+        aggregated.key_format = normal.key_format.replace('%(user_id)s', 'groups:%(user_id)s')
+        manager.follow_user(1, USER)
+        for n in range(3):
+            manager.add_user_activity(USER, act(n, actor=USER))
+        manager.unfollow_user(1, USER, keep_history=True)
+        manager.get_feeds('groups')['normal'].add(act(1, actor=USER))
+        manager.erase_user(USER)
+        assert self.everywhere(manager, [1, 'groups']) == set()
+        assert manager.get_feeds(1)['aggregated'].count() == manager.get_feeds(1)['normal'].count() == 0
+
+    def test_long_feeds(self, backend: Any, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is deeper than one part, and than the length of the feed."""
+        monkeypatch.setattr(sweeping, 'ENTRIES_AT_A_TIME', 4)
+        monkeypatch.setattr(sweeping, 'ENTRIES_OF_LONG_FEEDS', 5)
+        monkeypatch.setattr(sweeping, 'IDS_AT_A_TIME', 6)
+        his = [act(n, actor=USER, object=n) for n in range(0, 30, 2)]
+        others = [act(n, actor=5, object=n) for n in range(1, 30, 2)]
+        manager.user_feed_class.insert_activities([*his, *others])
+        feeds = manager.get_feeds(1).values()
+        for feed in feeds:
+            monkeypatch.setattr(type(feed), 'max_length', 3)
+            feed.add_many([*his, *others], trim=False)
+        manager.erase_user(USER)
+        for feed in feeds:
+            assert sorted(ids_of(feed)) == ids(others)
+            assert feed.count() == len(others)
+
+    def test_ids_that_look_alike(self, manager: Any) -> None:
+        """17 and '17' are two users."""
+        for user in (17, '17'):
+            activity = act(1, actor=user)
+            manager.user_feed_class.insert_activity(activity)
+            manager.follow_user(user, 5)
+            for feed in manager.get_feeds(4).values():
+                feed.add(activity)
+        manager.erase_user('17')
+        for feed in manager.get_feeds(4).values():
+            assert [type(actor) for item in feed[:] for actor in getattr(item, 'actor_ids', [17])] == [int]
+        assert (manager.is_following(17, [5]), manager.is_following('17', [5])) == ({5}, set())
 
     @pytest.mark.parametrize('step', range(12))
     def test_killed_at_any_step(

@@ -13,7 +13,7 @@ from stream_framework.compat import cassandra_groups as legacy_groups
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.cassandra.activity_serializer import CassandraActivitySerializer
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import CassandraAggregatedActivitySerializer
-from stream_framework.storage.abilities import GuardsGroups, KeepsSeen
+from stream_framework.storage.abilities import GuardsGroups, KeepsSeen, ListsTimelines
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write, runs
 from stream_framework.storage.cassandra import (
@@ -38,6 +38,9 @@ from stream_framework.storage.cassandra.tables import Table, get_table
 from stream_framework.storage.cassandra.work import FeedWrite, Work, phases
 from stream_framework.storage.changes import Change, Pairs, Snapshot
 from stream_framework.utils.shortcuts import shortcut, unchanged
+
+#: How many keys are read at a time where all feeds are gone through.
+KEYS_AT_A_TIME = 1000
 
 _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
@@ -70,7 +73,7 @@ class Batch(BaseBatch):
         return names if isinstance(kept_in, CassandraActivityStorage) and kept_in.reads_intents_as_usual else ()
 
 
-class CassandraTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
+class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTimelineStorage):
     """Timelines on Cassandra.
 
     Costs: a page is one query, whatever is filtered and however it is ordered, and one more if it lies deeper than a
@@ -389,6 +392,18 @@ class CassandraTimelineStorage(KeepsSeen, GuardsGroups, BaseTimelineStorage):
         else:
             run([SimpleStatement(f'TRUNCATE {self.table.name}')])
             seen.forget_matching(self.seen_name('*'))
+
+    def iter_keys(self, pattern: str) -> Iterator[str]:
+        """Go through the partitions of the table by their tokens; one statement for each :data:`KEYS_AT_A_TIME`."""
+        query = 'SELECT DISTINCT feed_id, token(feed_id) AS place FROM {table}'
+        bounds: list[Any] = []
+        while True:
+            where = ' WHERE token(feed_id) > ?' if bounds else ''
+            [rows] = run([self.table.statement(f'{query}{where} LIMIT ?', *bounds, KEYS_AT_A_TIME)])
+            yield from fnmatch.filter([row['feed_id'] for row in rows], pattern)
+            if len(rows) < KEYS_AT_A_TIME:
+                return
+            bounds = [rows[-1]['place']]
 
     def flush_matching(self, pattern: str) -> None:
         """Delete the feeds whose keys match, by going through all the keys of the table: for tests, not every day."""

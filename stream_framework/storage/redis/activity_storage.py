@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework.serializers.activity_serializer import ActivitySerializer
-from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
+from stream_framework.storage.abilities import KeepsIntents, KeepsLedger, ListsActivities
 from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.redis import scripts
@@ -29,7 +29,7 @@ class ActivityCache(ShardedHashCache):
     key = 'global'
 
 
-class RedisActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
+class RedisActivityStorage(KeepsIntents, KeepsLedger, ListsActivities, BaseActivityStorage):
     """Activities on Redis. The option ``key`` replaces ``global`` in the hashes' keys.
 
     What was published (see :mod:`stream_framework.feed_managers.base`) is marked in small keys that expire. A ledger
@@ -131,6 +131,18 @@ class RedisActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
         if (cache := self._own_cache()) is not None:
             return sum(cache.delete_many([str(activity_id) for activity_id in activity_ids]).values())
         return sum(self._send([('HDEL', key, *fields) for key, fields in self._by_shard(activity_ids)]))
+
+    def iter_stored(self) -> Iterator[Sequence[tuple[int, Any]]]:
+        """Scan the hashes: one round trip for each :data:`FIELDS_AT_A_TIME` activities, about."""
+        cache: Any = self.get_cache()
+        keys = cache.get_keys() if isinstance(cache, ShardedHashCache) else [cache.get_key()]
+        for key in keys:
+            cursor: int | None = 0
+            while cursor is not None:
+                with translated(self.redis_server, f'key {key!r}'):
+                    cursor, found = cache.redis.hscan(key, cursor, count=FIELDS_AT_A_TIME)
+                cursor = int(cursor) or None
+                yield [(int(field), data) for field, data in found.items()]
 
     def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
         """One small key for each, which expires."""

@@ -13,7 +13,7 @@ for the page it returns, and reads the rest of a run of equal scores only where 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
@@ -21,7 +21,7 @@ from stream_framework.activity import Activity
 from stream_framework.exceptions import SerializationException, UpdateConflictError
 from stream_framework.serializers.aggregated_activity_serializer import AggregatedActivitySerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
-from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.abilities import GuardsGroups, ListsTimelines
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write, iter_parts, runs
 from stream_framework.storage.changes import Change, Pairs, Snapshot
@@ -32,7 +32,7 @@ from stream_framework.storage.redis.commands import Command, glob, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import error_reply, translated
 from stream_framework.storage.redis.seen import RedisKeepsSeen
-from stream_framework.storage.redis.structures.base import as_texts
+from stream_framework.storage.redis.structures.base import as_text, as_texts
 from stream_framework.storage.redis.structures.sorted_set import RedisSortedSetCache
 from stream_framework.utils.shortcuts import shortcut, unchanged
 
@@ -94,7 +94,7 @@ class RedisBatch(BaseBatch):
         return names if along else ()
 
 
-class RedisTimelineStorage(RedisKeepsSeen, GuardsGroups, BaseTimelineStorage):
+class RedisTimelineStorage(RedisKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelineStorage):
     """Timelines on Redis. The option ``redis_server`` names the server in ``STREAM_REDIS_CONFIG``."""
 
     trims_on_write = True
@@ -495,6 +495,11 @@ class RedisTimelineStorage(RedisKeepsSeen, GuardsGroups, BaseTimelineStorage):
                 found += client.scan_iter(match=glob(match), count=1000, _type='string')
             for keys in iter_parts(found, KEYS_PER_DELETE):
                 self.send([('UNLINK', key) for key in keys])
+
+    def iter_keys(self, pattern: str) -> Iterator[str]:
+        """Scan the server for sorted sets, one round trip for each 1,000 keys of any kind."""
+        with translated(self.redis_server):
+            yield from map(as_text, self.redis.scan_iter(match=glob(pattern), count=1000, _type='zset'))
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One round trip. An entry is ``(score, member)``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.serializers.base import BaseSerializer
-from stream_framework.storage.abilities import KeepsIntents, KeepsLedger
+from stream_framework.storage.abilities import KeepsIntents, KeepsLedger, ListsActivities
 from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.sql import client, intents, ledger
@@ -20,7 +20,7 @@ from stream_framework.utils.shortcuts import shortcut, unchanged
 ROWS_AT_A_TIME = 2000
 
 
-class SqlActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
+class SqlActivityStorage(KeepsIntents, KeepsLedger, ListsActivities, BaseActivityStorage):
     """Activities in the table ``stream_activities``, which all feeds share; intents and the ledger beside it.
 
     >>> from stream_framework.storage.sql.activity_storage import SqlActivityStorage
@@ -83,6 +83,13 @@ class SqlActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
             return sum(work.count(work.dialect.remove_activities, part) for part in work.dialect.rows(numbers))
 
         return client.run(work, 'activities')
+
+    def iter_stored(self) -> Iterator[Sequence[tuple[int, Any]]]:
+        """Read the table in the order of ids; one statement for each :data:`ROWS_AT_A_TIME` activities."""
+        after = b''
+        while rows := client.rows('activities_after', 'activities', after=after, limit=ROWS_AT_A_TIME):
+            after = bytes(rows[-1][0])
+            yield [(decode(number), unpack(data)) for number, data in rows]
 
     def flush(self) -> None:
         """Delete every activity, every intent, and the ledger."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity
-from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.abilities import GuardsGroups, ListsTimelines
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write
 from stream_framework.storage.changes import Change, Pairs, Snapshot
@@ -60,7 +60,7 @@ class SqlBatch(BaseBatch):
         return names if isinstance(storage, SqlActivityStorage) and storage.reads_intents_as_usual else ()
 
 
-class SqlTimelineStorage(SqlKeepsSeen, GuardsGroups, BaseTimelineStorage):
+class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelineStorage):
     """Timelines in the tables ``stream_feeds`` and ``stream_entries``.
 
     Trimming is not free here, so a write trims by the feed's ``trim_chance``: a chunk of a fan-out as a whole.
@@ -243,9 +243,7 @@ class SqlTimelineStorage(SqlKeepsSeen, GuardsGroups, BaseTimelineStorage):
 
     def flush_matching(self, pattern: str) -> None:
         """Delete the timelines whose keys match, by looking through all of them: for tests, not for every day."""
-        after = ''
-        while True:
-            found = client.rows('feeds_after', 'feeds', low='', after=after, limit=FEEDS_AT_A_TIME)
+        for found in _all_feeds():
             chosen = [number for number, key in found if fnmatch.fnmatchcase(unpack(key), pattern)]
 
             def work(work: Work, chosen: list[int] = chosen) -> None:
@@ -256,10 +254,12 @@ class SqlTimelineStorage(SqlKeepsSeen, GuardsGroups, BaseTimelineStorage):
 
             if chosen:
                 client.run(work, 'feeds')
-            if len(found) < FEEDS_AT_A_TIME:
-                break
-            after = found[-1][1]
         seen.forget_matching(pattern)
+
+    def iter_keys(self, pattern: str) -> Iterator[str]:
+        """Read the table of feeds in the order of keys; one statement for each :data:`FEEDS_AT_A_TIME`."""
+        for found in _all_feeds():
+            yield from fnmatch.filter((unpack(key) for _, key in found), pattern)
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
         """One statement; the token is the feed's version, and the length."""
@@ -282,6 +282,14 @@ class SqlTimelineStorage(SqlKeepsSeen, GuardsGroups, BaseTimelineStorage):
         """One statement: whether the version is the one that was read."""
         length, version = snapshot.token
         return bool(self.read_newest([snapshot.key], length)[0].token[1] == version)
+
+
+def _all_feeds() -> Iterator[Sequence[tuple[int, str]]]:
+    """Yield ``(id, packed key)`` of all feeds, in parts. Those of a part may be deleted meanwhile."""
+    after = ''
+    while found := client.rows('feeds_after', 'feeds', low='', after=after, limit=FEEDS_AT_A_TIME):
+        yield found
+        after = found[-1][1]
 
 
 def unpack_data(data: Any) -> Any:

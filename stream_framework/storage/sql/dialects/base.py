@@ -96,6 +96,7 @@ class Dialect:
         INSERT INTO {activities} (id, data) SELECT d.number, d.data FROM {rows} WHERE true ORDER BY d.number
         ON CONFLICT (id) DO UPDATE SET data = excluded.data"""
     get_activities = 'SELECT a.id, a.data FROM {rows} {join} {activities} a ON a.id = d.number'
+    activities_after = 'SELECT id, data FROM {activities} WHERE id > :after ORDER BY id LIMIT :limit'
     remove_activities = 'DELETE FROM {activities} WHERE id IN (SELECT d.number FROM {rows})'
 
     # Lists. Of items that are equal each has an n of its own.
