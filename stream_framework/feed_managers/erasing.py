@@ -70,9 +70,9 @@ def remove_object(manager: Erases, user_id: Any, object_id: Any, verb: Any = Non
 class Erasure:
     """Everything about one user goes: step by step, each of which may be done again.
 
-    The order is what makes it resumable. Followers are told while they are known; what was done is in the activity
-    storage until it has left all feeds; and his follows end before his own feeds go, since a task that is late takes
-    back what it wrote to somebody who does not follow.
+    The order is what makes it resumable. Followers are told while they are known, and what was done is in the activity
+    storage until it has left all feeds. Follows end before feeds are looked through and deleted, because a task that is
+    late takes back what it wrote to somebody who does not follow.
 
     :param remove_operation: what a fan-out of removed activities does
     :param priority: of the tasks for notifications
@@ -101,9 +101,9 @@ class Erasure:
     def run(self) -> dict[str, int]:
         """Do all of it; returns counts."""
         published = self._take_back_published()
+        relations = self._end_relations()
         stored = self._remove_stored()
         self.sweep.remove_copies()
-        relations = self._end_relations()
         counts = {'activities': max(published, stored), 'feeds': self._delete_feeds(), **relations}
         if self.manager.keep_ledger and self.sweep.is_complete:
             ledger.forget_user(self.manager, self.user_id)
@@ -167,11 +167,12 @@ class Erasure:
         storage = self.manager.get_follow_storage()
         if storage is None:
             return {}
-        # First, so that it is known if this dies: a task that reads it looks who follows, and that is after this.
-        for targets in chunks(storage.iter_followed(self.user_id), ACTIVITIES_AT_A_TIME):
-            if self.intents is not None:
-                losses = self.intents.of_losses(targets)
-                self.intents.set([*losses, *self.intents.of_follows(self.user_id, targets)], UNFOLLOWED)
+        if self.intents is not None:
+            # Tasks that read these look who follows. Before the follows end, because then nobody knows whom to name.
+            self.intents.set(self.intents.of_losses([self.user_id]), UNFOLLOWED)
+            for targets in chunks(storage.iter_followed(self.user_id), ACTIVITIES_AT_A_TIME):
+                names = [*self.intents.of_losses(targets), *self.intents.of_follows(self.user_id, targets)]
+                self.intents.set(names, UNFOLLOWED)
         return storage.erase(self.user_id)
 
     def _delete_feeds(self) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 from stream_framework import ids
 from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.exceptions import SerializationException
-from stream_framework.feeds.base import _key_pattern
+from stream_framework.feeds.stored import key_pattern
 from stream_framework.serializers.activity_serializer import ActivitySerializer
 from stream_framework.storage.abilities import ListsTimelines
 from stream_framework.storage.base_follow_storage import id_to_text
@@ -95,7 +95,7 @@ class Sweep:
         return [ids.normalize_id(one.serialization_id) for one in activities if is_by(one, self._user_id)]
 
     def _clear(self, feed_class: Any, storage: Any, find: Finder) -> None:
-        keys = storage.iter_keys(_key_pattern(feed_class.key_format))
+        keys = storage.iter_keys(key_pattern(feed_class.key_format))
         for some_keys in chunks((key for key in keys if self._is_of(feed_class, key)), FEEDS_AT_A_TIME):
             for snapshot in storage.read_newest(list(some_keys), ENTRIES_AT_A_TIME):
                 self._clear_one(feed_class, storage, snapshot, find)
