@@ -1,4 +1,4 @@
-"""What the examples of managers and feeds use, so that each need not define it again."""
+"""What the examples of managers, feeds and activities use, so that each need not define it again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ import pytest
 
 MANAGERS = 'stream_framework.feed_managers.'
 FEEDS = 'stream_framework.feeds.'
+ACTIVITIES = ('stream_framework.activity.', 'stream_framework.group_', 'stream_framework.aggregators.')
+
+
+@pytest.fixture(autouse=True)
+def example_group(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
+    """Give examples of activities a group of three loves."""
+    if isinstance(request.node, pytest.DoctestItem) and request.node.name.startswith(ACTIVITIES):
+        from stream_framework.activity import Activity, AggregatedActivity
+        from stream_framework.verbs import Comment, Love
+
+        group = AggregatedActivity('loves', [Activity(actor, Love, 42) for actor in (1, 2, 3)])
+        names = {'Activity': Activity, 'AggregatedActivity': AggregatedActivity, 'Comment': Comment, 'Love': Love}
+        doctest_namespace.update(names, group=group, datetime=datetime)
 
 
 @pytest.fixture(autouse=True)

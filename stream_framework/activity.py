@@ -7,15 +7,22 @@ id is made is :mod:`stream_framework.ids`'s.
 from __future__ import annotations
 
 import datetime
-import inspect
 import uuid
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from stream_framework import activity_streams, ids
-from stream_framework.exceptions import ActivityNotFound, DuplicateActivityException
-from stream_framework.utils import make_list_unique
+from stream_framework.group_members import GroupMembers
+from stream_framework.group_summary import Id
+from stream_framework.missing_object import OBJECTS, MissingObject, is_missing
+from stream_framework.stored_ids import (
+    STOCK_RECIPES,
+    ActorSafeIdMixin,
+    as_the_class_makes_ids,
+    makes_own_ids,
+    wrap_overridden_id,
+)
+from stream_framework.utils.dates import utcnow
 from stream_framework.utils.shortcuts import unchanged
 from stream_framework.verbs.base import Verb, verb_class
 
@@ -25,40 +32,7 @@ MAX_AGGREGATED_ACTIVITIES_LENGTH = 15
 # Two groups are equal if their dates are this close: 1.4.0 wrote dates with less precision than it kept in memory.
 _SAME_DATE = datetime.timedelta(seconds=10)
 
-# What activities may have as an object, or know only by its id.
-_OBJECTS = frozenset({'actor', 'object', 'target'})
-
 _activity_id = ids.activity_id
-_UTC = datetime.timezone.utc
-_EPOCH = datetime.datetime(1970, 1, 1)
-_EPOCH_IN_UTC = _EPOCH.replace(tzinfo=_UTC)
-
-Id = int | str | uuid.UUID
-
-
-def utcnow() -> datetime.datetime:
-    """Return the time now, as the naive UTC datetime that activities hold."""
-    # Half the time of .replace(tzinfo=None), which most of making an activity would be.
-    return _EPOCH + (datetime.datetime.now(_UTC) - _EPOCH_IN_UTC)
-
-
-class MissingObject:
-    """Explain why ``activity.actor`` is missing: the activity was given an id. The error says where the id is.
-
-    An activity that was given the object has it in its own ``__dict__``, which comes first. A ``__getattr__`` would say
-    the same, but with it every attribute of every activity is several times as slow to read.
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, activity: Any, owner: type | None = None) -> NoReturn:
-        name = self.name
-        raise AttributeError(
-            f'this activity knows only the id of its {name}: read {name}_id, or look the {name} up by it',
-            name=name,
-            obj=activity,
-        )
 
 
 class BaseActivity:
@@ -66,46 +40,6 @@ class BaseActivity:
 
     #: ``True`` for what holds only ids, until a feed has looked up the rest.
     dehydrated: bool = False
-
-
-class _OverriddenId(property):
-    """A subclass's ``serialization_id``: the stored id while nothing has changed, else what the subclass makes.
-
-    Made again of what was stored, such an id may differ: Cassandra keeps milliseconds, and ``super()`` would return the
-    stored id, of which the subclass would then make another one.
-    """
-
-    def __init__(self, own: property) -> None:
-        def serialization_id(activity: Any) -> Any:
-            stored_id = activity.stored_id
-            return own.__get__(activity) if stored_id is None else stored_id
-
-        super().__init__(serialization_id, own.fset, own.fdel, own.__doc__)
-
-
-#: The properties that return the stored id by themselves.
-_STOCK_RECIPES: list[Any] = []
-
-
-def _wrap_overridden_id(cls: Any) -> None:
-    own = next(vars(base)['serialization_id'] for base in cls.__mro__ if 'serialization_id' in vars(base))
-    if isinstance(own, property) and not isinstance(own, _OverriddenId) and own not in _STOCK_RECIPES:
-        cls.serialization_id = _OverriddenId(own)
-
-
-def makes_own_ids(cls: Any) -> bool:
-    """Return whether a class of activities, or of groups, overrides ``serialization_id``."""
-    return isinstance(cls.serialization_id, _OverriddenId)
-
-
-def _as_the_class_makes_ids(thing: Any, stored_id: Any) -> Any:
-    """Return a stored id in the type that the class makes ids of: some are UUIDs."""
-    try:
-        made = thing.serialization_id
-    except Exception:  # noqa: BLE001 - whatever keeps it from being made again, it is stored under this one
-        return stored_id
-    kind = next((kind for kind in (uuid.UUID, str, int) if isinstance(made, kind)), type(stored_id))
-    return uuid.UUID(int=int(stored_id)) if kind is uuid.UUID else kind(stored_id)
 
 
 class Activity(BaseActivity):
@@ -180,7 +114,7 @@ class Activity(BaseActivity):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _wrap_overridden_id(cls)
+        wrap_overridden_id(cls)
 
     def _set_object_or_id(self, name: str, value: Any) -> None:
         value_id = ids.object_id(value)
@@ -195,6 +129,9 @@ class Activity(BaseActivity):
         Subclasses may override it with an int of any length.
 
         :raises TypeError: for an object id outside 0 to 10**10 - 1, a verb id outside 0 to 999, or no time
+
+        >>> Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15)).serialization_id
+        13732667550000000000042003
         """
         if self._stored_id is not None and self._stored_as == self._id_parts():
             return self._stored_id
@@ -209,20 +146,34 @@ class Activity(BaseActivity):
 
     @property
     def stored_id(self) -> int | None:
-        """The id that the activity was read under, for as long as it isn't changed; ``None`` if it wasn't read."""
+        """The id that the activity was read under, for as long as it isn't changed; ``None`` if it wasn't read.
+
+        >>> Activity(13, Love, 42).stored_id is None
+        True
+        """
         return self._stored_id if self._stored_as == self._id_parts() else None
 
     def stored_under(self, stored_id: int) -> None:
-        """Remember the id that the activity was read under, for as long as it isn't changed."""
+        """Remember the id that the activity was read under, for as long as it isn't changed.
+
+        >>> activity = Activity(13, Love, 42)
+        >>> activity.stored_under(13732667550000000000042003)
+        >>> activity.serialization_id
+        13732667550000000000042003
+        """
         self._stored_id = None
-        self._stored_id = _as_the_class_makes_ids(self, stored_id) if makes_own_ids(type(self)) else stored_id
+        self._stored_id = as_the_class_makes_ids(self, stored_id) if makes_own_ids(type(self)) else stored_id
         self._stored_as = self._id_parts()
 
     def _id_parts(self) -> tuple[Any, ...]:
         return self.time, self.actor_id, self.verb, self.object_id, self.target_id
 
     def get_dehydrated(self) -> DehydratedActivity:
-        """Return the reference to this activity that a timeline keeps."""
+        """Return the reference to this activity that a timeline keeps.
+
+        >>> Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15)).get_dehydrated()
+        <DehydratedActivity: 13732667550000000000042003>
+        """
         return DehydratedActivity(serialization_id=ids.normalize_id(self.serialization_id))
 
     def to_as2(self) -> dict[str, Any]:
@@ -230,7 +181,6 @@ class Activity(BaseActivity):
 
         :mod:`stream_framework.activity_streams` says what is in it.
 
-        >>> from stream_framework.verbs import Love
         >>> said = Activity(13, Love, 42, time=datetime.datetime(2013, 7, 8, 6, 59, 15)).to_as2()
         >>> said['type'], said['actor'], said['published']
         ('Like', 'urn:stream-framework:actor:13', '2013-07-08T06:59:15Z')
@@ -243,6 +193,12 @@ class Activity(BaseActivity):
         :param role: ``'actor'``, ``'object'`` or ``'target'``
         :param value: its id
         :returns: an absolute IRI, or an object of Activity Streams: a dict
+
+        >>> class PinActivity(Activity):
+        ...     def as2_iri(self, role, value):
+        ...         return f'https://example.com/{role}/{value}'
+        >>> PinActivity(13, Love, 42).to_as2()['object']
+        'https://example.com/object/42'
         """
         return activity_streams.as2_iri(role, value)
 
@@ -262,69 +218,10 @@ class Activity(BaseActivity):
 
     def __dir__(self) -> list[str]:
         # Django's templates take an AttributeError for a bug, and raise it, if dir() has the name.
-        return [name for name in super().__dir__() if name not in _OBJECTS or not _is_missing(self, name)]
+        return [name for name in super().__dir__() if name not in OBJECTS or not is_missing(self, name)]
 
 
-_STOCK_RECIPES.append(Activity.serialization_id)
-
-
-def _is_missing(activity: Activity, name: str) -> bool:
-    return name not in vars(activity) and isinstance(inspect.getattr_static(type(activity), name), MissingObject)
-
-
-def restored(
-    activity_class: type[Activity],
-    actor_id: Id | None,
-    verb: type[Verb],
-    object_id: Id,
-    target_id: Id | None,
-    time: datetime.datetime,
-    extra_context: dict[Any, Any],
-) -> Activity:
-    """Make an activity of its stored parts without checking them: they were checked when they were stored.
-
-    Pages are full of these, so the constructor is called only where a subclass has one of its own.
-    """
-    if activity_class.__init__ is not Activity.__init__:
-        return activity_class(actor_id, verb, object_id, target_id, time=time, extra_context=extra_context)
-    activity = activity_class.__new__(activity_class)
-    activity.verb = verb
-    activity.time = time
-    activity.actor_id = actor_id
-    if actor_id is None:
-        activity.actor = None
-    activity.object_id = object_id
-    activity.target_id = target_id
-    if target_id is None:
-        activity.target = None
-    activity.extra_context = extra_context
-    return activity
-
-
-class ActorSafeIdMixin:
-    """Put before :class:`Activity`: an id that includes the actor and the target, for activities with int ids too.
-
-    The id of 1.4.0 leaves both out, so two people who love one thing in the same millisecond share one id, and one of
-    the two activities is lost. This one also has no limit on object ids. Activities that are stored already keep
-    their ids, so choose it for new feeds, or when starting anew.
-
-    >>> from stream_framework.verbs import Love
-    >>> class SafeActivity(ActorSafeIdMixin, Activity):
-    ...     pass
-    >>> time = datetime.datetime(2013, 7, 8, 6, 59, 15)
-    >>> SafeActivity(1, Love, 42, time=time) == SafeActivity(2, Love, 42, time=time)
-    False
-    """
-
-    @property
-    def serialization_id(self: Any) -> int:
-        """13 digits of milliseconds, 13 of a stable hash of actor, verb, object and target."""
-        if self._stored_id is not None and self._stored_as == self._id_parts():
-            return self._stored_id
-        return ids.hashed_activity_id(self.time, self.actor_id, self.verb.id, self.object_id, self.target_id)
-
-
-_STOCK_RECIPES.append(ActorSafeIdMixin.serialization_id)
+STOCK_RECIPES.append(Activity.serialization_id)
 
 
 class DehydratedActivity(BaseActivity):
@@ -345,6 +242,10 @@ class DehydratedActivity(BaseActivity):
 
         :param activities: id -> activity
         :raises KeyError: if it isn't among them
+
+        >>> activity = Activity(13, Love, 42)
+        >>> activity.get_dehydrated().get_hydrated({activity.serialization_id: activity})
+        Activity(loved) 13 42
         """
         activity_id = self.serialization_id
         return activities[activity_id if type(activity_id) is int else ids.normalize_id(activity_id)]
@@ -361,7 +262,7 @@ class DehydratedActivity(BaseActivity):
         return f'<{type(self).__name__}: {self.serialization_id}>'
 
 
-class AggregatedActivity(BaseActivity):
+class AggregatedActivity(GroupMembers[Activity], BaseActivity):
     """Activities of one group, shown to the reader as one: "12 and 3 others loved 845".
 
     :param group: the group's name, as the aggregator made it
@@ -393,19 +294,27 @@ class AggregatedActivity(BaseActivity):
         updated_at: datetime.datetime | None = None,
     ) -> None:
         self.group = group
-        self.activities: list[Activity] = [] if activities is None else list(activities)
+        self.activities = [] if activities is None else list(activities)
         self.created_at = created_at
         self.updated_at = updated_at
-        self.seen_at: datetime.datetime | None = None
-        self.read_at: datetime.datetime | None = None
+        self.seen_at = None
+        self.read_at = None
         #: How many activities were dropped to keep the group small; only their number is known.
         self.minimized_activities = 0
         self.dehydrated = False
-        self._activity_ids: list[int] = []
+        self._activity_ids = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _wrap_overridden_id(cls)
+        wrap_overridden_id(cls)
+
+    @staticmethod
+    def _id_of(activity: object) -> int:
+        if isinstance(activity, Activity):
+            return ids.normalize_id(activity.serialization_id)
+        if isinstance(activity, (int, uuid.UUID)):
+            return ids.normalize_id(activity)
+        raise ValueError(f'{activity!r} is no activity: give an Activity, an int id or a uuid.UUID')
 
     #: Whether a group can be merged with the ids of its activities alone: no method of an application looks at them.
     merges_references = unchanged('append', 'contains', 'activity_ids', 'get_hydrated', 'get_dehydrated')
@@ -420,6 +329,10 @@ class AggregatedActivity(BaseActivity):
         """The id under which feeds and markers know the group: digits that sort by ``updated_at``.
 
         It changes whenever ``updated_at`` does.
+
+        >>> group = AggregatedActivity('loves', updated_at=datetime.datetime(2013, 7, 8, 6, 59, 15))
+        >>> group.serialization_id[:13], len(group.serialization_id)
+        ('1373266755000', 26)
         """
         if self._stored_id is not None and self._stored_at == self.updated_at:
             return self._stored_id
@@ -429,163 +342,8 @@ class AggregatedActivity(BaseActivity):
         """Remember the id that the group was read under, for as long as it doesn't change."""
         text = ids.format_group_id(stored_id)
         self._stored_id = None
-        self._stored_id = _as_the_class_makes_ids(self, text) if makes_own_ids(type(self)) else text
+        self._stored_id = as_the_class_makes_ids(self, text) if makes_own_ids(type(self)) else text
         self._stored_at = self.updated_at
-
-    def get_dehydrated(self) -> AggregatedActivity:
-        """Keep only the ids of the activities; change and return this very object.
-
-        :raises ValueError: if that is done already
-        """
-        if self.dehydrated:
-            raise ValueError(f'{self!r} is dehydrated already')
-        self._activity_ids = _ids_of(self.activities)
-        self.activities = []
-        self.dehydrated = True
-        return self
-
-    def get_hydrated(self, activities: Mapping[int, Activity]) -> AggregatedActivity:
-        """Put the activities in place of their ids; change and return this very object.
-
-        :param activities: id -> activity; one that is missing (removed from the activity storage) is skipped
-        :raises ValueError: if the group is hydrated
-        """
-        if not self.dehydrated:
-            raise ValueError(f'{self!r} is hydrated already')
-        self.activities = [activities[key] for key in self._activity_ids if key in activities]
-        self._activity_ids = []
-        self.dehydrated = False
-        return self
-
-    def __len__(self) -> int:
-        return len(self._activity_ids) if self.dehydrated else len(self.activities)
-
-    @property
-    def activity_ids(self) -> list[int]:
-        """The ids of the activities that the group keeps, ascending."""
-        if self.dehydrated:
-            return list(self._activity_ids)
-        return _ids_of(self.activities)
-
-    def contains(self, activity: Activity | int | uuid.UUID) -> bool:
-        """Return whether the group keeps this activity, given itself or by its id.
-
-        :raises ValueError: for anything else
-        """
-        return _id_of(activity) in self.activity_ids
-
-    def append(self, activity: Activity) -> None:
-        """Add an activity where its id belongs; drop the one with the lowest id if there are too many then.
-
-        A dehydrated group gets the id.
-
-        :raises DuplicateActivityException: if the group keeps it already
-        """
-        activity_ids = self.activity_ids
-        activity_id = _id_of(activity)
-        if activity_id in activity_ids:
-            raise DuplicateActivityException(f'activity {activity_id} is in group {self.group!r} already')
-        kept: list[Any] = self._activity_ids if self.dehydrated else self.activities
-        ordered = sorted(activity_ids)
-        if ordered != activity_ids:  # 1.4.0 stored them in order of arrival
-            kept.sort()
-        kept.insert(bisect_left(ordered, activity_id), activity_id if self.dehydrated else activity)
-        self.created_at = activity.time if self.created_at is None else min(self.created_at, activity.time)
-        self.updated_at = activity.time if self.updated_at is None else max(self.updated_at, activity.time)
-        surplus = len(kept) - self.max_aggregated_activities_length
-        if surplus > 0:
-            del kept[:surplus]
-            self.minimized_activities += surplus
-
-    def remove(self, activity: Activity | int | uuid.UUID) -> None:
-        """Take an activity out, given itself or by its id; ``updated_at`` becomes the time of the last that is left.
-
-        :raises ActivityNotFound: if the group doesn't keep it
-        :raises ValueError: if it is the last one, or the group is dehydrated
-        """
-        if not self._without([activity]):
-            raise ActivityNotFound(f'activity {_id_of(activity)} is not in group {self.group!r}')
-
-    def remove_many(self, activities: Iterable[Activity | int | uuid.UUID]) -> list[Activity | int | uuid.UUID]:
-        """Take out several at once; those that aren't there are skipped.
-
-        :returns: those that were there, as they were given
-        :raises ValueError: if none would be left (nothing is changed then), or the group is dehydrated
-        """
-        return self._without(activities)
-
-    def _without(self, activities: Iterable[Activity | int | uuid.UUID]) -> list[Activity | int | uuid.UUID]:
-        if self.dehydrated:
-            raise ValueError(f'{self!r} is dehydrated: hydrate it before taking activities out')
-        kept = dict(zip(_ids_of(self.activities), self.activities, strict=True))
-        removed = [activity for activity in activities if kept.pop(_id_of(activity), None) is not None]
-        if removed and not kept:
-            raise ValueError(f'removing {removed!r} would leave group {self.group!r} empty: remove the group itself')
-        if removed:
-            self.activities = [kept[key] for key in sorted(kept)]
-            self.updated_at = self.last_activity.time
-        return removed
-
-    @property
-    def actor_count(self) -> int:
-        """How many actors: exact while nothing was dropped, after that an upper bound (each dropped one counts)."""
-        return len(self.actor_ids) + self.minimized_activities
-
-    @property
-    def other_actor_count(self) -> int:
-        """The number in "X and 3 others"."""
-        return self.actor_count - 1
-
-    @property
-    def activity_count(self) -> int:
-        """How many activities, dropped ones included."""
-        return len(self) + self.minimized_activities
-
-    @property
-    def last_activity(self) -> Activity:
-        """The newest activity."""
-        return self.activities[-1]
-
-    @property
-    def last_activities(self) -> list[Activity]:
-        """The activities, newest first."""
-        return self.activities[::-1]
-
-    @property
-    def verb(self) -> type[Verb]:
-        """The verb of the first activity; most aggregators group by it, so it is the verb of them all."""
-        return self.activities[0].verb
-
-    @property
-    def verbs(self) -> list[type[Verb]]:
-        """The distinct verbs, in order of the activities."""
-        return make_list_unique([activity.verb for activity in self.activities])
-
-    @property
-    def actor_ids(self) -> list[Id | None]:
-        """The distinct actors, in order of the activities; ``None`` stands for nobody."""
-        return make_list_unique([activity.actor_id for activity in self.activities])
-
-    @property
-    def object_ids(self) -> list[Id]:
-        """The distinct objects, in order of the activities."""
-        return make_list_unique([activity.object_id for activity in self.activities])
-
-    def is_seen(self) -> bool:
-        """Return whether it was marked as seen since it last changed."""
-        return self.seen_at is not None and (self.updated_at is None or self.seen_at >= self.updated_at)
-
-    def is_read(self) -> bool:
-        """Return whether it was marked as read since it last changed."""
-        return self.read_at is not None and (self.updated_at is None or self.read_at >= self.updated_at)
-
-    def update_seen_at(self) -> None:
-        """Mark as seen now."""
-        self.seen_at = utcnow()
-
-    def update_read_at(self) -> None:
-        """Mark as read now."""
-        self.read_at = utcnow()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AggregatedActivity):
@@ -606,7 +364,7 @@ class AggregatedActivity(BaseActivity):
         return f'{type(self).__name__}({self.group}-{verbs}) Actors {actors}: Objects {self.object_ids}'
 
 
-_STOCK_RECIPES.append(AggregatedActivity.serialization_id)
+STOCK_RECIPES.append(AggregatedActivity.serialization_id)
 
 
 class NotificationActivity(AggregatedActivity):
@@ -621,21 +379,19 @@ class NotificationActivity(AggregatedActivity):
         self.is_read = False
 
 
-def _id_of(activity: Any) -> int:
-    if isinstance(activity, Activity):
-        return ids.normalize_id(activity.serialization_id)
-    if isinstance(activity, (int, uuid.UUID)):
-        return ids.normalize_id(activity)
-    raise ValueError(f'{activity!r} is no activity: give an Activity, an int id or a uuid.UUID')
-
-
-def _ids_of(activities: Iterable[Activity]) -> list[int]:
-    # Every id is a plain int but for overridden recipes, which may give a UUID.
-    found = [activity.serialization_id for activity in activities]
-    return [item if type(item) is int else ids.normalize_id(item) for item in found]
-
-
 def _same_date(one: datetime.datetime | None, other: datetime.datetime | None) -> bool:
     if one is None or other is None:
         return one is other
     return abs(one - other) <= _SAME_DATE
+
+
+__all__ = [
+    'MAX_AGGREGATED_ACTIVITIES_LENGTH',
+    'Activity',
+    'ActorSafeIdMixin',
+    'AggregatedActivity',
+    'BaseActivity',
+    'DehydratedActivity',
+    'Id',
+    'NotificationActivity',
+]

@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from stream_framework import ids
-from stream_framework.activity import Activity, makes_own_ids, restored
+from stream_framework.activity import Activity
 from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
+from stream_framework.restoring import restored
 from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import are_digits, format_time, parse_time, short, to_text
+from stream_framework.stored_ids import makes_own_ids
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
 _EPOCH = datetime.datetime(1970, 1, 1)

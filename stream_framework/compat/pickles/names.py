@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytz
 
 from stream_framework import ids
-from stream_framework.activity import MissingObject
 from stream_framework.compat.pickles.limits import MAX_DIGITS, is_verb, refuse
+from stream_framework.missing_object import MissingObject
 from stream_framework.serializers.utils import short
 from stream_framework.verbs import VERB_DICT, get_verb_storage
 from stream_framework.verbs.base import Verb

@@ -7,9 +7,10 @@ import inspect
 from typing import Any
 
 from stream_framework import ids
-from stream_framework.activity import Activity, restored
+from stream_framework.activity import Activity
 from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
+from stream_framework.restoring import restored
 from stream_framework.serializers import codec
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.utils import check_ids, short
