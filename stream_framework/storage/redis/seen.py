@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from stream_framework.storage.abilities import KeepsSeen
+from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.redis import scripts
-from stream_framework.storage.redis.commands import Command
+from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.structures.base import as_text
 from stream_framework.utils.keys import own_key
+
+#: How many timelines one call counts.
+KEYS_PER_CALL = 100
 
 # What a cluster finds a key's slot by, if the key has it.
 _HASH_TAG = re.compile(r'[^{]*\{[^}]+\}', re.DOTALL)
@@ -46,15 +51,23 @@ class RedisKeepsSeen(KeepsSeen):
         return isinstance(other, RedisKeepsSeen) and getattr(other, 'redis_server', None) == self.redis_server
 
     def count_new(self: Any, timelines: Sequence[tuple[Any, str]]) -> list[int]:
-        """One round trip for all of them; O(log n) for each, and what shares the mark's score."""
+        """One round trip, and one script for all of them; O(log n) for each, and what shares the mark's score."""
+        size = 1 if is_cluster(self.redis) else KEYS_PER_CALL
+        parts = list(iter_parts(timelines, size))
         commands = [
-            scripts.COUNT_NEW.call((key, seen_key(key)), (int(storage.holds_ids),)) for storage, key in timelines
+            scripts.COUNT_NEW.call(
+                [name for _, key in part for name in (key, seen_key(key))],
+                [int(storage.holds_ids) for storage, _ in part],
+            )
+            for part in parts
         ]
-        only = timelines[0][1] if len(timelines) == 1 else None
-        replies = self.send(commands, only)
-        return [storage.settle_new(key, *reply) for (storage, key), reply in zip(timelines, replies, strict=True)]
+        found = chain.from_iterable(self.send(commands, timelines[0][1] if len(timelines) == 1 else None))
+        return [
+            storage.settle_new(key, *reply) if isinstance(reply, list) else reply
+            for (storage, key), reply in zip(timelines, found, strict=True)
+        ]
 
-    def settle_new(self: Any, key: str, count: int, score: Any = '', seen: Any = '', *run: Any) -> int:
+    def settle_new(self: Any, key: str, count: int, score: Any, seen: Any, *run: Any) -> int:
         """Add those to a count that are new among entries of the mark's own score."""
         scored = [(member, as_text(score)) for member in run]
         return count + sum(entry.number > int(seen) for entry in self._sorted(key, scored, ascending=True))
