@@ -27,6 +27,7 @@ counted 2
 
 from __future__ import annotations
 
+import operator
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ class Shortcut:
 
     def __init__(self, hooks: tuple[str, ...], form: Any, plain: str | None = None) -> None:
         self.hooks = hooks
+        # All hooks of a class at once, since each call of a shortcut asks for them.
+        self._read = operator.attrgetter(*hooks)
         self.form = form
         self.plain = plain
         self.__doc__ = form.__doc__
@@ -61,7 +64,7 @@ class Shortcut:
         self.owner, self.name = owner, name
         self._usual = [(hook, _found(owner, hook)) for hook in self.hooks]
         # Class -> whether it overrides a hook, and what its hooks were when that was found.
-        self._decided: weakref.WeakKeyDictionary[type, tuple[bool, list[tuple[str, Any]]]] = weakref.WeakKeyDictionary()
+        self._decided: weakref.WeakKeyDictionary[type, tuple[bool, Any]] = weakref.WeakKeyDictionary()
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         cls = type(instance) if owner is None else owner
@@ -73,21 +76,22 @@ class Shortcut:
     def overridden_in(self, cls: type) -> bool:
         """Whether objects of a class use the plain form."""
         decided = self._decided.get(cls)
-        if decided is not None:
-            overridden, hooks = decided
-            for name, known in hooks:
-                found = getattr(cls, name, _MISSING)
-                if found is not known and getattr(found, '__func__', found) is not known:
-                    break
-            else:
-                return overridden
-        hooks = [(hook, _found(cls, hook)) for hook in self.hooks]
+        current = self._hooks_of(cls)
+        # Tuples compare what they hold by identity first; class methods, which are new objects each time, are equal.
+        if decided is not None and decided[1] == current:
+            return decided[0]
         overridden = any(
             found is not usual and _is_override(found, usual)
-            for (_, found), (_, usual) in zip(hooks, self._usual, strict=True)
+            for found, (_, usual) in zip((_found(cls, hook) for hook in self.hooks), self._usual, strict=True)
         )
-        self._decided[cls] = overridden, hooks
+        self._decided[cls] = overridden, current
         return overridden
+
+    def _hooks_of(self, cls: type) -> Any:
+        try:
+            return self._read(cls)
+        except AttributeError:
+            return tuple(getattr(cls, hook, _MISSING) for hook in self.hooks)
 
 
 def _has_none_of(instance: Any, hooks: tuple[str, ...]) -> bool:

@@ -10,6 +10,7 @@ from stream_framework.storage.abilities import KeepsIntents, KeepsLedger, ListsA
 from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.client import Client
 from stream_framework.storage.redis.commands import Command, is_cluster
 from stream_framework.storage.redis.connection import get_redis_connection
 from stream_framework.storage.redis.errors import translated
@@ -56,6 +57,11 @@ class RedisActivityStorage(KeepsIntents, KeepsLedger, ListsActivities, BaseActiv
         """The server's name in ``STREAM_REDIS_CONFIG``."""
         return self.options.get('redis_server') or 'default'
 
+    @property
+    def client(self) -> Client:
+        """The server."""
+        return Client(self.redis_server)
+
     def _own_cache(self) -> Any:
         """The hashes where an application's ``get_cache()`` gives some of another kind, or on another server."""
         return None if self._hashes_as_usual else self.get_cache()
@@ -66,26 +72,15 @@ class RedisActivityStorage(KeepsIntents, KeepsLedger, ListsActivities, BaseActiv
 
     def _by_shard(self, activity_ids: Any) -> list[tuple[str, dict[str, int]]]:
         """The key of each hash with the fields in it, field -> id; a few of them where one has very many."""
-        shard = self.get_cache().get_key
-        shards: dict[str, dict[str, int]] = {}
-        for activity_id in activity_ids:
-            field = str(activity_id)
-            key = shard(field)
-            if key in shards:
-                shards[key][field] = activity_id
-            else:
-                shards[key] = {field: activity_id}
-        if max(map(len, shards.values()), default=0) <= FIELDS_AT_A_TIME:
-            return list(shards.items())
+        fields = {str(activity_id): activity_id for activity_id in activity_ids}
         return [
-            (key, dict(part))
-            for key, fields in shards.items()
-            for part in iter_parts(list(fields.items()), FIELDS_AT_A_TIME)
+            (key, {field: fields[field] for field in part})
+            for key, in_hash in self.get_cache().by_key(fields).items()
+            for part in iter_parts(in_hash, FIELDS_AT_A_TIME)
         ]
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
-        with translated(self.redis_server):
-            return scripts.send(get_redis_connection(self.redis_server), commands)
+        return self.client.send(commands)
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
         """One pipelined round trip; no transaction: each activity is stored on its own."""

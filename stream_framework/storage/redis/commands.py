@@ -82,6 +82,14 @@ def _send(client: Any, commands: Sequence[Command]) -> list[Any]:
     return pipeline.execute()
 
 
+def packed(connection: Any, commands: Sequence[Command]) -> Any:
+    """Return what goes over the wire for some commands."""
+    try:
+        return connection.pack_commands(commands)
+    except UnicodeEncodeError:
+        return connection.pack_commands([tuple(map(_encoded, command)) for command in commands])
+
+
 def _encoded(value: Any) -> Any:
     return value if not isinstance(value, str) or value.isascii() else value.encode('utf-8', 'surrogateescape')
 

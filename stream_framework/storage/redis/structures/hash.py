@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stream_framework.exceptions import NotDefinedError
 from stream_framework.storage.redis.structures.base import VALUES_AT_A_TIME, RedisCache, as_text, as_texts, in_parts
+from stream_framework.utils.shortcuts import shortcut
 
 
 class RedisHashCache(RedisCache):
@@ -58,9 +58,7 @@ class RedisHashCache(RedisCache):
         fields = list(fields)
         results: dict[Any, Any] = dict.fromkeys(fields)
         asked = [
-            (key, part)
-            for key, in_hash in self._by_key(results).items()
-            for part in in_parts(in_hash, VALUES_AT_A_TIME)
+            (key, part) for key, in_hash in self.by_key(results).items() for part in in_parts(in_hash, VALUES_AT_A_TIME)
         ]
         for (_, part), values in zip(
             asked, self._run([('HMGET', key, *map(str, part)) for key, part in asked]), strict=True
@@ -84,13 +82,14 @@ class RedisHashCache(RedisCache):
         values = dict(pairs)
         commands = [
             ('HSET', key, *(item for field in part for item in (str(field), values[field])))
-            for key, in_hash in self._by_key(values).items()
+            for key, in_hash in self.by_key(values).items()
             for part in in_parts(in_hash, VALUES_AT_A_TIME)
         ]
         self._run(commands)
         return [True] * len(pairs)
 
-    def _by_key(self, fields: Iterable[Any]) -> dict[str, list[Any]]:
+    def by_key(self, fields: Iterable[Any]) -> dict[str, list[Any]]:
+        """Return the key of each hash that is needed, with the fields that it holds; by :meth:`get_key` of each."""
         by_key: dict[str, list[Any]] = {}
         for field in fields:
             by_key.setdefault(self.get_key(field), []).append(field)
@@ -135,8 +134,23 @@ class ShardedHashCache(RedisHashCache):
         :param field: the field; any type with a ``str``
         """
         if type(field) is not str:
-            field = as_text(field) if isinstance(field, bytes) else str(field)
+            field = _text_of(field)
         return f'{self.key}:{_md5(field) % self.number_of_keys}'
+
+    @shortcut('get_key', 'get_keys')
+    def by_key(self, fields: Iterable[Any]) -> dict[str, list[Any]]:
+        """Return the key of each hash that is needed, with the fields that it holds."""
+        keys, number, md5 = self.get_keys(), self.number_of_keys, hashlib.md5
+        found: dict[str, list[Any]] = {}
+        for field in fields:
+            text = field if type(field) is str else _text_of(field)
+            # get_key(), written out: calling it takes as long as what it does.
+            key = keys[int.from_bytes(md5(text.encode(), usedforsecurity=False).digest(), 'big') % number]
+            if key in found:
+                found[key].append(field)
+            else:
+                found[key] = [field]
+        return found
 
     def contains(self, field: Any) -> bool:
         """Not for sharded hashes, as ever: ``get(field) is not None`` says it."""
@@ -147,7 +161,10 @@ class ShardedDatabaseFallbackHashCache(ShardedHashCache, FallbackHashCache):
     """A sharded hash before something slower."""
 
 
-@functools.lru_cache(maxsize=8192)
+def _text_of(field: Any) -> str:
+    return as_text(field) if isinstance(field, bytes) else str(field)
+
+
 def _md5(field: str) -> int:
-    """The MD5 of a field as a number. The newest activities are in many pages: theirs is found once, 2 MB of them."""
+    """Return the MD5 of a field as a number."""
     return int.from_bytes(hashlib.md5(field.encode(), usedforsecurity=False).digest(), 'big')
