@@ -6,6 +6,7 @@ Rows of one partition go out together, rows of several where the same nodes have
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from stream_framework.storage.cassandra import connection
@@ -30,7 +31,7 @@ class Unbound(NamedTuple):
     """An unbound statement: it is bound, or added to a batch, when it is sent."""
 
     prepared: PreparedStatement
-    #: Serialized; the first is the key of the partition.
+    #: Serialized.
     values: list[Any]
     #: About what the server counts for it, in bytes.
     size: int
@@ -38,14 +39,32 @@ class Unbound(NamedTuple):
     replaced: bytes | None = None
 
 
-class Rows(NamedTuple):
+@dataclass(slots=True)
+class Rows:
     """Statements that write the same to several partitions, most of which are feeds."""
 
+    #: The serialized keys of the partitions.
     keys: list[bytes]
-    #: Makes the statements for some of the keys.
-    make: Callable[[list[bytes]], list[Unbound]]
-    #: The size of the statements for one key, in bytes.
-    size: int
+    statements: list[Unbound]
+    #: Whether the key comes before the values of each statement; otherwise they are complete.
+    takes_key: bool = True
+
+    @property
+    def size(self) -> int:
+        """The size of the statements for one key, in bytes."""
+        return sum(statement.size for statement in self.statements)
+
+    @property
+    def replaced(self) -> tuple[bytes, ...]:
+        """The ids of the rows of which what was there before has to go."""
+        return tuple(statement.replaced for statement in self.statements if statement.replaced is not None)
+
+    def serialized(self) -> Iterator[tuple[bytes, list[Any]]]:
+        """Yield the id of the prepared statement and the values, for each statement and each key."""
+        for statement in self.statements:
+            query_id, values = statement.prepared.query_id, statement.values
+            for key in self.keys:
+                yield query_id, [key, *values] if self.takes_key else values
 
 
 class Batch(BatchStatement):
@@ -55,13 +74,13 @@ class Batch(BatchStatement):
 
 
 #: Makes the statement that deletes rows as they were until now, of partitions (first) and ids.
-Clear = Callable[[list[bytes], list[bytes]], Unbound]
+Clear = Callable[[list[bytes], Sequence[bytes]], Unbound]
 
 
 def of_each(statements: Mapping[bytes, list[Unbound]]) -> Iterator[Rows]:
-    """Yield the statements of partitions that get different ones, by key."""
+    """Yield the statements of partitions that get different ones, by key; their values have the key in them."""
     for key, some in statements.items():
-        yield Rows([key], lambda keys: statements[keys[0]], sum(statement.size for statement in some))
+        yield Rows([key], some, takes_key=False)
 
 
 def batched(keyspace: str, many: Iterable[Rows], clear: Clear | None = None) -> Iterator[Statement]:
@@ -73,62 +92,63 @@ def batched(keyspace: str, many: Iterable[Rows], clear: Clear | None = None) -> 
     :param clear: for statements that replace rows; what it makes is in the same batch as they are
     """
     replicas = _replicas(keyspace)
-    waiting: dict[Any, tuple[list[Unbound], int]] = {}
+    waiting: dict[Any, tuple[list[Rows], int]] = {}
     for rows in many:
-        if rows.size > BATCH_BYTES:
+        size = rows.size
+        if size > BATCH_BYTES:
             for key in rows.keys:
-                yield from _parts(rows.make([key]), clear)
+                for part in _parts(rows.statements):
+                    yield _batch([Rows([key], part, rows.takes_key)], clear)
             continue
         for place, keys in replicas(rows.keys).items():
-            statements, room = waiting.get(place) or ([], BATCH_BYTES)
+            pieces, room = waiting.get(place) or ([], BATCH_BYTES)
             done = 0
             while done < len(keys):
-                if room < rows.size:
-                    yield _batch(statements, clear)
-                    statements, room = [], BATCH_BYTES
-                some = keys[done : done + room // rows.size]
-                statements += rows.make(some)
+                if room < size:
+                    yield _batch(pieces, clear)
+                    pieces, room = [], BATCH_BYTES
+                some = keys[done : done + room // size]
+                pieces.append(Rows(some, rows.statements, rows.takes_key))
                 done += len(some)
-                room -= len(some) * rows.size
-            waiting[place] = (statements, room)
-    for statements, _ in waiting.values():
-        yield _batch(statements, clear)
+                room -= len(some) * size
+            waiting[place] = (pieces, room)
+    for pieces, _ in waiting.values():
+        yield _batch(pieces, clear)
 
 
-def _parts(statements: Iterable[Unbound], clear: Clear | None) -> Iterator[Statement]:
+def _parts(statements: Iterable[Unbound]) -> Iterator[list[Unbound]]:
+    """Yield statements in parts of :data:`PARTITION_BATCH_BYTES`."""
     part: list[Unbound] = []
     total = 0
     for statement in statements:
         if part and total + statement.size > PARTITION_BATCH_BYTES:
-            yield _batch(part, clear)
+            yield part
             part, total = [], 0
         part.append(statement)
         total += statement.size
-    yield _batch(part, clear)
+    yield part
 
 
-def _batch(statements: list[Unbound], clear: Clear | None) -> Statement:
-    clearing = [] if clear is None else _clearing(statements, clear)
-    first = bound(statements[0].prepared, statements[0].values)
-    if len(statements) == 1 and not clearing:
-        return first
-    batch = unlogged([first])
-    for statement in [*statements[1:], *clearing]:
-        add_serialized(batch, statement.prepared.query_id, statement.values)
+def _batch(pieces: Sequence[Rows], clear: Clear | None) -> Statement:
+    clearing = [] if clear is None else _clearing(pieces, clear)
+    serialized = [one for rows in pieces for one in rows.serialized()]
+    if len(serialized) == 1 and not clearing:
+        return bound(pieces[0].statements[0].prepared, serialized[0][1])
+    batch = unlogged(())
+    # The nodes are chosen by the first key: all keys have the same.
+    batch.routing_key = pieces[0].keys[0]
+    add_serialized(batch, [*serialized, *((statement.prepared.query_id, statement.values) for statement in clearing)])
     batch.texts = [statement.prepared.query_string for statement in clearing]
     return batch
 
 
-def _clearing(statements: list[Unbound], clear: Clear) -> list[Unbound]:
-    """Statements that delete what the rows were before; one where all partitions get the same rows."""
-    replaced: dict[bytes, list[bytes]] = {}
-    for statement in statements:
-        if statement.replaced is not None:
-            replaced.setdefault(statement.values[0], []).append(statement.replaced)
+def _clearing(pieces: Sequence[Rows], clear: Clear) -> list[Unbound]:
+    """Return statements that delete what the rows were before; one for all partitions that get the same rows."""
     keys: dict[tuple[bytes, ...], list[bytes]] = {}
-    for key, rows in replaced.items():
-        keys.setdefault(tuple(rows), []).append(key)
-    return [clear(of_keys, list(rows)) for rows, of_keys in keys.items()]
+    for rows in pieces:
+        if replaced := rows.replaced:
+            keys.setdefault(replaced, []).extend(rows.keys)
+    return [clear(of_keys, replaced) for replaced, of_keys in keys.items()]
 
 
 def unlogged(statements: Iterable[BoundStatement]) -> Batch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from stream_framework.storage.cassandra import config
@@ -73,13 +74,13 @@ __all__ = [
 ]
 
 
-def add_serialized(batch: BatchStatement, query_id: bytes, values: list[Any]) -> None:
-    """Add a prepared statement, by its id and its serialized values, to a batch.
+def add_serialized(batch: BatchStatement, statements: Iterable[tuple[bytes, list[Any]]]) -> None:
+    """Add prepared statements, by their ids and their serialized values, to a batch.
 
     ``batch.add`` ends in this. It needs a statement made first, and asks each for the key to route the batch by: that
     takes longer than all the rest of a fan-out's chunk.
     """
-    batch._add_statement_and_params(True, query_id, values)
+    batch._statements_and_parameters.extend((True, query_id, values) for query_id, values in statements)
 
 
 def forget_at_exit(of_parent: Any) -> None:

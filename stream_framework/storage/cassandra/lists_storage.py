@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.storage.abilities import GuardsGroups
+from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.cassandra import markers
 from stream_framework.storage.cassandra.tables import LISTS
@@ -36,7 +37,7 @@ class CassandraListsStorage(BaseListsStorage):
         key_format: str | None = None,
         max_length: int | None = None,
         data_type: Any = None,
-        timeline_storage: CassandraTimelineStorage | None = None,
+        timeline_storage: BaseTimelineStorage | None = None,
         **options: Any,
     ) -> None:
         super().__init__(key, key_format=key_format, max_length=max_length, data_type=data_type, **options)
@@ -45,7 +46,7 @@ class CassandraListsStorage(BaseListsStorage):
                 f'{type(self).__name__} keeps ids in the partition of a feed on Cassandra: let '
                 f'CassandraNotificationFeed make it, or give the timeline_storage of one, not {timeline_storage!r}'
             )
-        self.timeline_storage = timeline_storage
+        self.timeline_storage: CassandraTimelineStorage = cast('CassandraTimelineStorage', timeline_storage)
 
     def is_beside(self, storage: CassandraTimelineStorage) -> bool:
         """Whether the ids are in the same table as a storage's feeds."""

@@ -285,7 +285,7 @@ class Table:
         """Return the statement that writes a row to a feed."""
         return bound(connection.prepare(row.query), [key, *row.values])
 
-    def clear(self, keys: list[bytes], row_ids: list[bytes]) -> Unbound:
+    def clear(self, keys: Sequence[bytes], row_ids: Sequence[bytes]) -> Unbound:
         """Delete rows as they were before the statements that are sent with this, or after it.
 
         A row that is written a second time would keep what only the first had. The server counts such a deletion for no
@@ -303,9 +303,12 @@ class Table:
         return found
 
 
-def _packed_list(items: list[bytes]) -> bytes:
-    """A list of serialized values as it is sent, by version 3 of the protocol and later."""
-    return struct.pack('>i', len(items)) + b''.join(struct.pack('>i', len(item)) + item for item in items)
+def _packed_list(items: Sequence[bytes]) -> bytes:
+    """Pack serialized values as version 3 of the protocol, and later ones, send a list."""
+    parts = [len(items).to_bytes(4, 'big')]
+    for item in items:
+        parts += (len(item).to_bytes(4, 'big'), item)
+    return b''.join(parts)
 
 
 def _value_of(instance: Any, attribute: str) -> Any:

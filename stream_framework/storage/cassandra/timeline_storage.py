@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -239,12 +238,14 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
 
     def _rows(self, table: Table, works: dict[str, Work]) -> Iterator[Rows]:
         # A fan-out does the very same to every follower's feed.
-        for _, alike in itertools.groupby(works, lambda key: id(works[key])):
-            keys = list(alike)
-            rows = list(self._rows_of(table, works[keys[0]]))
+        alike: dict[int, list[str]] = {}
+        for key, work in works.items():
+            alike.setdefault(id(work), []).append(key)
+        for keys in alike.values():
+            statements = list(self._rows_of(table, works[keys[0]]))
             names = table.keys(keys)
-            if rows:
-                yield Rows(names, functools.partial(_with_keys, rows), sum(row.size for row in rows))
+            if statements:
+                yield Rows(names, statements)
 
     def _rows_of(self, table: Table, work: Work) -> Iterator[Unbound]:
         """Yield what is written to a feed, without the feed's key, which is the first of the values."""
@@ -412,15 +413,6 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):
             self.delete(key)
         seen.forget_matching(self.seen_name(pattern))
-
-
-def _with_keys(rows: list[Unbound], names: list[bytes]) -> list[Unbound]:
-    """Return the statements that write rows to each of some feeds."""
-    return [
-        Unbound(prepared, [name, *values], size, replaced)
-        for name in names
-        for prepared, values, size, replaced in rows
-    ]
 
 
 def _as_change(key: str, work: Work) -> Change:
