@@ -11,6 +11,10 @@ from tests.contracts.aggregated_feed import ByObject
 from tests.contracts.support import act, at, names
 
 
+class Died(Exception):
+    """Stands for a process that is killed."""
+
+
 class BadgeContract:
     @pytest.fixture
     def feed_class(self, backend: Any) -> Any:
@@ -105,6 +109,38 @@ class BadgeContract:
             for user_id in (5, 6):
                 feed_class(user_id).add_many([first], batch_interface=batch)
         assert told == [('add', [old], [old])] * 2
+
+    @pytest.mark.parametrize('before', [True, False], ids=['before', 'after'])
+    @pytest.mark.parametrize('operation', ['add', 'remove'])
+    def test_dying_in_an_update_markers_of_ones_own(self, backend: Any, operation: str, before: bool) -> None:
+        """No group is there that nobody is told of, and the same work again puts it right."""
+        dying = False
+
+        def update_markers(self: Any, unseen_ids: Any = None, unread_ids: Any = None, operation: str = 'add') -> None:
+            stops = dying and operation == stage
+            if stops and before:
+                raise Died
+            super(feed_class, self).update_markers(unseen_ids, unread_ids, operation)
+            if stops:
+                raise Died
+
+        stage = operation
+        base = backend.notification(aggregator_class=ByObject)
+        feed_class = type('Own', (base,), {'update_markers': update_markers})
+        feed = feed_class(1)
+        feed.add(act(1, object=1, time=at(1, ms=5)))
+        feed.mark_all(seen=True, read=True)
+        dying = True
+        with pytest.raises(Died):
+            feed.add(act(2, object=1, time=at(2, ms=5)))
+        dying = False
+        shown = [group.serialization_id for group in feed[:] if group.activity_count == 2]
+        assert set(shown) <= set(feed.feed_markers.get('unseen')) & set(feed.feed_markers.get('unread'))
+        feed.add(act(2, object=1, time=at(2, ms=5)))
+        [group] = feed[:]
+        assert group.activity_count == 2
+        assert not (group.is_seen or group.is_read)
+        assert self.is_true(feed)
 
     # trimming
 
