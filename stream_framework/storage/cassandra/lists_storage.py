@@ -41,7 +41,7 @@ class CassandraListsStorage(BaseListsStorage):
         **options: Any,
     ) -> None:
         super().__init__(key, key_format=key_format, max_length=max_length, data_type=data_type, **options)
-        if not (isinstance(timeline_storage, GuardsGroups) and hasattr(timeline_storage, 'table')):
+        if not (isinstance(timeline_storage, GuardsGroups) and hasattr(type(timeline_storage), 'table')):
             raise ConfigurationError(
                 f'{type(self).__name__} keeps ids in the partition of a feed on Cassandra: let '
                 f'CassandraNotificationFeed make it, or give the timeline_storage of one, not {timeline_storage!r}'
