@@ -161,7 +161,8 @@ def _beginning(storage: Any, user_id: Any) -> str | None:
     serializer = storage.serializer
     if type(serializer) is not ActivitySerializer or not storage.gives_as_usual:
         return None
-    return serializer.dumps(Activity(user_id, Love, 0)).partition(',')[0] + ','
+    # The format is the same for every class of activities; this one can be made of three ids.
+    return ActivitySerializer(Activity).dumps(Activity(user_id, Love, 0)).partition(',')[0] + ','
 
 
 def _begins(data: Any, beginning: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from celery import current_app
 
+from stream_framework.activity import Activity
 from stream_framework.exceptions import InvalidArgumentError
 from stream_framework.feed_managers import erasing, sweeping
 from stream_framework.verbs import Comment, Love
@@ -42,6 +43,10 @@ def _dying(usual: Any, alive: list[int]) -> Any:
         return usual(*args, **kwargs)
 
     return call
+
+
+class Pin(Activity):
+    """An application's own; its storages take no other."""
 
 
 class Scenario:
@@ -252,6 +257,20 @@ class ErasingContract:
         manager.erase_user(USER)
         assert self.everywhere(manager, [1, 'groups']) == set()
         assert manager.get_feeds(1)['aggregated'].count() == manager.get_feeds(1)['normal'].count() == 0
+
+    def test_a_class_of_activities_of_the_application(self, manager: Any) -> None:
+        for feed_class in (*manager.feed_classes.values(), manager.user_feed_class, manager.notification_feed_class):
+            feed_class.activity_class = Pin
+        manager.follow_many_users(1, [USER, 5])
+        activities = [act(n, cls=Pin, actor=actor, object=n, target=4) for n, actor in enumerate([USER, USER, 5])]
+        for activity in activities:
+            manager.add_user_activity(activity.actor_id, activity)
+        manager.remove_user_activity(USER, activities[0])
+        assert manager.erase_user(USER)['activities'] == 2
+        assert self.everywhere(manager) == {5}
+        storage = manager.user_feed_class.get_activity_storage()
+        if storage is not None:
+            assert ids(storage.get_many([one.serialization_id for one in activities])) == ids(activities[2:])
 
     def test_long_feeds(self, backend: Any, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is deeper than one part, and than the length of the feed."""
