@@ -258,7 +258,7 @@ class ErasingContract:
         assert self.everywhere(manager, [1, 'groups']) == set()
         assert manager.get_feeds(1)['aggregated'].count() == manager.get_feeds(1)['normal'].count() == 0
 
-    def test_a_class_of_activities_of_the_application(self, manager: Any) -> None:
+    def test_a_class_of_activities_of_the_application(self, backend: Any, manager: Any) -> None:
         for feed_class in (*manager.feed_classes.values(), manager.user_feed_class, manager.notification_feed_class):
             feed_class.activity_class = Pin
         manager.follow_many_users(1, [USER, 5])
@@ -266,10 +266,11 @@ class ErasingContract:
         for activity in activities:
             manager.add_user_activity(activity.actor_id, activity)
         manager.remove_user_activity(USER, activities[0])
-        assert manager.erase_user(USER)['activities'] == 2
+        # What is removed from the feeds stays in the activity storage, where there is one.
+        assert manager.erase_user(USER)['activities'] == (1 if backend.whole_activities else 2)
         assert self.everywhere(manager) == {5}
-        storage = manager.user_feed_class.get_activity_storage()
-        if storage is not None:
+        if not backend.whole_activities:
+            storage = manager.user_feed_class.get_activity_storage()
             assert ids(storage.get_many([one.serialization_id for one in activities])) == ids(activities[2:])
 
     def test_long_feeds(self, backend: Any, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:

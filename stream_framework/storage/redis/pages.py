@@ -143,6 +143,9 @@ def read_in_two_trips(client: Client, page: Page, hashes: ShardedHashCache) -> t
         if not members:
             return None if members is None else ([], [])
         fields = members if type(members[0]) is str else as_texts(members)
+        if not ''.join(fields).isascii():
+            # Damaged: there is no hash for what is no UTF-8.
+            return None
         by_key = hashes.by_key(fields)
         conversation.send([('HMGET', key, *in_hash) for key, in_hash in by_key.items()])
         # While the server is at work.
