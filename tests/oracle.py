@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from stream_framework.feed_managers import applying, audience, copying, follow_task, kept_follow_task
+from stream_framework.feed_managers.base import Manager
 from stream_framework.feed_managers.intents import Intents
 from stream_framework.storage.base_follow_storage import BaseFollowStorage
 from stream_framework.verbs import Love
@@ -70,8 +71,27 @@ def breakable(usual: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def machine_of(backend: Any) -> type[RuleBasedStateMachine]:
-    """Return the machine for a backend."""
+def is_private(activity: Any, reader: Any) -> bool:
+    """What the application of these tests hides: some activities, from one reader each."""
+    number = activity.extra_context['number']
+    return number % 4 == 0 and USERS[number // 4 % len(USERS)] == reader
+
+
+def hidden_from(self: Any, activities: Any, user_ids: Any) -> Iterator[tuple[Any, Any]]:
+    """The hook of an application: what the library hides, and private activities."""
+    yield from Manager.hidden_from(self, activities, user_ids)
+    yield from ((each, user_id) for each in activities for user_id in user_ids if is_private(each, user_id))
+
+
+def machine_of(backend: Any, has_hook: bool = False, in_worker: bool = False) -> type[RuleBasedStateMachine]:
+    """Return the machine for a backend.
+
+    :param has_hook: whether the application hides private activities
+    :param in_worker: whether a worker finds the followers
+    """
+    attributes: dict[str, Any] = {'publish_in_worker': in_worker}
+    if has_hook:
+        attributes['hidden_from'] = hidden_from
 
     class Oracle(RuleBasedStateMachine):
         def __init__(self) -> None:
@@ -91,28 +111,33 @@ def machine_of(backend: Any) -> type[RuleBasedStateMachine]:
 
         @initialize()
         def begin(self) -> None:
-            self.manager = managers.with_follows(backend)()
+            self.manager = managers.with_follows(backend, **attributes)()
             for reader in USERS:
                 for author in USERS:
                     self.follow(reader, author, False)
 
         # what users do
 
-        def make(self, author: Any, moment: int, kind: type, version: int) -> Any:
+        def make(self, author: Any, moment: int, kind: type) -> Any:
             number = 1000 + next(self.numbers)
             thing: Any = {int: number, str: f'pin {number}', uuid.UUID: uuid.UUID(int=number)}[kind]
             time = at(ms=moment)
-            return act(0, actor=author, verb=Love, object=thing, time=time, extra_context={'version': version})
+            return self.made(author, thing, time, number, 1)
+
+        @staticmethod
+        def made(author: Any, thing: Any, time: Any, number: int, version: int) -> Any:
+            context = {'number': number, 'version': version}
+            return act(0, actor=author, verb=Love, object=thing, time=time, extra_context=context)
 
         @rule(author=users, moment=moments, kind=st.sampled_from([int, int, str, uuid.UUID]))
         def post(self, author: Any, moment: int, kind: type) -> None:
-            activity = self.make(author, moment, kind, 1)
+            activity = self.make(author, moment, kind)
             self.posted[author][activity.serialization_id] = activity
             self.manager.add_user_activity(author, activity)
 
         @rule(author=users, moment=moments, count=st.integers(1, 3))
         def bring(self, author: Any, moment: int, count: int) -> None:
-            activities = [self.make(author, moment + n % 2, int, 1) for n in range(count)]
+            activities = [self.make(author, moment + n % 2, int) for n in range(count)]
             self.posted[author].update((activity.serialization_id, activity) for activity in activities)
             self.manager.batch_import(author, activities)
 
@@ -135,10 +160,8 @@ def machine_of(backend: Any) -> type[RuleBasedStateMachine]:
         def update(self, author: Any, place: int) -> None:
             if mine := list(self.posted[author].values()):
                 old = mine[place % len(mine)]
-                version = old.extra_context['version'] + 1
-                new = act(
-                    0, actor=author, verb=Love, object=old.object_id, time=old.time, extra_context={'version': version}
-                )
+                number, version = old.extra_context['number'], old.extra_context['version'] + 1
+                new = self.made(author, old.object_id, old.time, number, version)
                 self.posted[author][new.serialization_id] = new
                 self.manager.update_user_activity(new)
 
@@ -207,7 +230,8 @@ def machine_of(backend: Any) -> type[RuleBasedStateMachine]:
         def teardown(self) -> None:
             try:
                 if hasattr(self, 'manager'):
-                    for task, args, kwargs in self.queue.messages[::-1]:
+                    while self.queue.messages:
+                        task, args, kwargs = self.queue.messages.pop()
                         task(*args, **kwargs)
                     for reader in USERS:
                         self.compare(reader)
@@ -225,6 +249,7 @@ def machine_of(backend: Any) -> type[RuleBasedStateMachine]:
                 and not {(reader, target)} & (self.mutes | self.blocks)
                 and (target, reader) not in self.blocks
                 for activity in self.posted[target].values()
+                if not (has_hook and is_private(activity, reader))
             ]
             return sorted(seen, key=lambda activity: activity.serialization_id, reverse=True)
 

@@ -15,17 +15,26 @@ QUICK: dict[str, Any] = {'max_examples': 12, 'stateful_step_count': 40, 'derando
 LONG: dict[str, Any] = {'max_examples': 150, 'stateful_step_count': 60, 'derandomize': False}
 
 
-def run(backend: Any, **values: Any) -> None:
+#: Keywords of :func:`~tests.oracle.machine_of`.
+KINDS = {'by the storage': {}, 'by a hook': {'has_hook': True}, 'in a worker': {'in_worker': True}}
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> dict[str, bool]:
+    return KINDS[request.param]
+
+
+def run(backend: Any, kind: dict[str, bool], **values: Any) -> None:
     if backend.follow_storage_class is None:
         pytest.skip(f'{backend} keeps no follows')
     quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None, print_blob=True, **values)
-    run_state_machine_as_test(machine_of(backend), settings=quiet)
+    run_state_machine_as_test(machine_of(backend, **kind), settings=quiet)
 
 
-def test_a_few_hundred_steps(backend: Any) -> None:
-    run(backend, **QUICK)
+def test_a_few_hundred_steps(backend: Any, kind: dict[str, bool]) -> None:
+    run(backend, kind, **QUICK)
 
 
 @pytest.mark.soak
-def test_thousands_of_steps(backend: Any) -> None:
-    run(backend, **LONG)
+def test_thousands_of_steps(backend: Any, kind: dict[str, bool]) -> None:
+    run(backend, kind, **LONG)
