@@ -123,6 +123,25 @@ def _celery(report: Report, options: argparse.Namespace, versions: dict[str, str
         CeleryBenchmark(report, server.host, server.port, options.scale).run()
 
 
+def _follows(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks import follows
+
+    follows.in_memory(report, options.scale)
+    follows.on_sqlite(report, options.scale)
+    with servers.redis_server(options.address) as server:
+        with servers.pinned(None if options.no_pin else server.pid) as pinned:
+            report.note(f'{report.part}, Redis: {pinned}')
+            follows.on_redis(report, server.host, server.port, options.scale)
+
+
+def _follows_cassandra(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks import follows
+
+    with servers.cassandra_settings(options.address) as settings:
+        report.note(f'{report.part}: nothing is pinned')
+        follows.on_cassandra(report, settings, options.scale)
+
+
 def _cassandra(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
     from benchmarks.cassandra import CassandraBenchmark
 
@@ -177,6 +196,8 @@ PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] =
     'redis-scale': _redis_scale,
     'replay': _replay,
     'celery': _celery,
+    'follows': _follows,
+    'follows-cassandra': _follows_cassandra,
     'cassandra': _cassandra,
     'cassandra-scale': _cassandra_scale,
     'cassandra-disk': _cassandra_disk,
