@@ -51,6 +51,12 @@ WORKS = {
     ),
     'replay': ('replay of 10 events, 9 entries',),
     'celery': ('publish a fan-out', 'peak memory of publishing', 'deliver by two worker processes'),
+    'follows': tuple(
+        f'{place}: {work}'
+        for place in ('memory', 'SQLite', 'Redis')
+        for work in ('is_following of 100', 'a page of 25 followers', 'following 2 users', 'fan-out to 20')
+    ),
+    'follows-cassandra': ('Cassandra: is_following of 100', 'Cassandra: following', 'Cassandra: fan-out to 20'),
     'cassandra': ('fan-out', 'feed[:25]', 'following', 'importing'),
     'cassandra-scale': ('fan-out to flat feeds', 'feed[:25]', 'the last page', 'feed.add'),
 }
@@ -86,7 +92,7 @@ def test_what_needs_no_server(part: str) -> None:
     assert 'library : contender' in measured(part)
 
 
-@pytest.mark.parametrize('part', ['redis', 'redis-scale', 'replay'])
+@pytest.mark.parametrize('part', ['redis', 'redis-scale', 'replay', 'follows'])
 def test_redis(part: str, settings_kept: None, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     redis = pytest.importorskip('redis')
     events = tmp_path / 'events.txt'
@@ -111,7 +117,7 @@ def test_celery(settings_kept: None) -> None:
         unavailable(str(error))
 
 
-@pytest.mark.parametrize('part', ['cassandra', 'cassandra-scale'])
+@pytest.mark.parametrize('part', ['cassandra', 'cassandra-scale', 'follows-cassandra'])
 def test_cassandra(part: str, settings_kept: None) -> None:
     pytest.importorskip('cassandra')
     config = server('cassandra')
