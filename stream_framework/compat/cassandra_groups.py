@@ -7,24 +7,19 @@ and every change of such a feed also moves its groups of 1.4.0 to longer ids.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stream_framework import ids
 from stream_framework.exceptions import SerializationException
 from stream_framework.storage.cassandra.client import Found, run
 from stream_framework.storage.cassandra.pages import select, select_id
+from stream_framework.storage.cassandra.protocols import Range, Timelines
 from stream_framework.storage.cassandra.tables import Table
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 _LIMIT = ids.LEGACY_GROUP_LIMIT
 
 #: What selects the groups of 1.4.0 in a partition.
 IS_LEGACY = f'activity_id < {_LIMIT}'
-
-#: A lowest and a highest id, both included; ``None`` for no bound.
-Range = tuple[int | None, int | None]
 
 
 def is_bare(activity_id: Any) -> bool:
@@ -86,7 +81,7 @@ def can_move(row: Found) -> bool:
     return row['group'] is not None and bool(row['updated_at'])
 
 
-def moved(storage: CassandraTimelineStorage, key: str, row: Found) -> dict[str, Any]:
+def moved(storage: Timelines, key: str, row: Found) -> dict[str, Any]:
     """Return a row of 1.4.0 as it is written under its longer id."""
     try:
         group = storage.load(key, row['activity_id'], row)

@@ -7,7 +7,7 @@ batch (:mod:`stream_framework.compat.cassandra_groups`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stream_framework import ids
 from stream_framework.compat import cassandra_groups as legacy_groups
@@ -24,11 +24,9 @@ from stream_framework.storage.cassandra.errors import refused
 from stream_framework.storage.cassandra.guard import Attempt
 from stream_framework.storage.cassandra.lists_storage import CassandraListsStorage
 from stream_framework.storage.cassandra.pages import ids_by_feed, newest_ids
+from stream_framework.storage.cassandra.protocols import Timelines
 from stream_framework.storage.cassandra.tables import Table
 from stream_framework.storage.changes import Change, Snapshot, unmark_trimmed
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 #: The largest change of one feed, in bytes.
 MAX_CHANGE_BYTES = 2**20
@@ -39,7 +37,7 @@ _DELETE_ROW = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id = ?'
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 
 
-def apply(storage: CassandraTimelineStorage, changes: Sequence[Change]) -> list[Change]:
+def apply(storage: Timelines, changes: Sequence[Change]) -> list[Change]:
     """Apply changes: a conditional batch for each feed, or where nothing guards it a plain one. One wave.
 
     One wave more before it to trim, one after it for those that timed out.
@@ -67,7 +65,7 @@ def apply(storage: CassandraTimelineStorage, changes: Sequence[Change]) -> list[
     return inconsistent + guard.send(table, attempts)
 
 
-def apply_in_order(storage: CassandraTimelineStorage, changes: Sequence[Change]) -> None:
+def apply_in_order(storage: Timelines, changes: Sequence[Change]) -> None:
     """Apply changes that depend on nothing that was read, in order with those that do.
 
     :raises UpdateConflictError: after :data:`~stream_framework.storage.cassandra.guard.ATTEMPTS`
@@ -86,7 +84,7 @@ def apply_in_order(storage: CassandraTimelineStorage, changes: Sequence[Change])
             raise guard.conflict(pending[0].key)
 
 
-def _changes_markers_along(storage: CassandraTimelineStorage, change: Change) -> bool:
+def _changes_markers_along(storage: Timelines, change: Change) -> bool:
     """Whether a change has no markers, or they are in the partition and are to change in the same step."""
     lists = change.lists
     if lists is None or not change.markers:
@@ -94,7 +92,7 @@ def _changes_markers_along(storage: CassandraTimelineStorage, change: Change) ->
     return isinstance(lists, CassandraListsStorage) and lists.writes_as_usual and lists.is_beside(storage)
 
 
-def _apply_in_steps(storage: CassandraTimelineStorage, changes: Sequence[Change]) -> list[Change]:
+def _apply_in_steps(storage: Timelines, changes: Sequence[Change]) -> list[Change]:
     """Change groups whose markers change by other means: mark what comes, write, unmark what has gone.
 
     In this order a crash leaves a group marked, or a marker without a group, but no group that nobody is told of; and
@@ -119,7 +117,7 @@ def _apply_in_steps(storage: CassandraTimelineStorage, changes: Sequence[Change]
     return [change for change in changes if id(change) in outdated] + not_done
 
 
-def _moves_version(storage: CassandraTimelineStorage, change: Change) -> bool:
+def _moves_version(storage: Timelines, change: Change) -> bool:
     """Whether changing the markers of a feed by other means changes its version."""
     # A feed with an own update_markers hands over its markers storage beside it.
     lists: Any = getattr(change.lists, 'storage', change.lists)
@@ -128,7 +126,7 @@ def _moves_version(storage: CassandraTimelineStorage, change: Change) -> bool:
 
 
 def _attempt(
-    storage: CassandraTimelineStorage,
+    storage: Timelines,
     table: Table,
     change: Change,
     guarded: bool,
@@ -174,7 +172,7 @@ def _attempt(
     return Attempt(change, conditional(statements), version, signed=signs and bool(coming))
 
 
-def _gone_and_coming(storage: CassandraTimelineStorage, change: Change) -> tuple[dict[int, None], dict[int, Any]]:
+def _gone_and_coming(storage: Timelines, change: Change) -> tuple[dict[int, None], dict[int, Any]]:
     """Return the ids that go, and id -> data of what comes; groups of 1.4.0 move."""
     gone = dict.fromkeys(ids.normalize_id(item) for item, _ in change.removed)
     coming: dict[int, Any] = {ids.normalize_id(item): data for item, data in change.added.items()}
@@ -196,7 +194,7 @@ def _may_be_there(snapshot: Snapshot | None, activity_id: int) -> bool:
     return order <= min(orders) or order in orders
 
 
-def _keeps_signatures(storage: CassandraTimelineStorage) -> bool:
+def _keeps_signatures(storage: Timelines) -> bool:
     """Whether groups can keep versions: an application's serializer may make something else of their activities."""
     kind, stock = type(storage.serializer), CassandraAggregatedActivitySerializer
     return all(

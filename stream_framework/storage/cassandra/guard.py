@@ -15,7 +15,6 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from stream_framework.exceptions import UpdateConflictError
 from stream_framework.serializers.cassandra.aggregated_activity_serializer import read_signatures
@@ -25,11 +24,9 @@ from stream_framework.storage.cassandra.client import run, run_conditional
 from stream_framework.storage.cassandra.driver import BatchStatement, BoundStatement
 from stream_framework.storage.cassandra.errors import SYNC
 from stream_framework.storage.cassandra.fallbacks import lacks
+from stream_framework.storage.cassandra.protocols import Timelines
 from stream_framework.storage.cassandra.tables import Table
 from stream_framework.storage.changes import Change
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +64,7 @@ class Attempt:
     signed: bool = False
 
 
-def is_guarded(storage: CassandraTimelineStorage, table: Table) -> bool:
+def is_guarded(storage: Timelines, table: Table) -> bool:
     """Whether changes of a storage's feeds depend on their versions."""
     if not storage.holds_groups or not storage.options.get('guard_updates', True):
         return False

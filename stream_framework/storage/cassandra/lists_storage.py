@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from stream_framework import ids
 from stream_framework.exceptions import ConfigurationError
@@ -11,11 +11,9 @@ from stream_framework.storage.abilities import GuardsGroups
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.cassandra import markers
+from stream_framework.storage.cassandra.protocols import Timelines
 from stream_framework.storage.cassandra.tables import LISTS
 from stream_framework.utils.shortcuts import unchanged
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 
 class CassandraListsStorage(BaseListsStorage):
@@ -46,9 +44,9 @@ class CassandraListsStorage(BaseListsStorage):
                 f'{type(self).__name__} keeps ids in the partition of a feed on Cassandra: let '
                 f'CassandraNotificationFeed make it, or give the timeline_storage of one, not {timeline_storage!r}'
             )
-        self.timeline_storage: CassandraTimelineStorage = cast('CassandraTimelineStorage', timeline_storage)
+        self.timeline_storage: Timelines = cast(Timelines, timeline_storage)
 
-    def is_beside(self, storage: CassandraTimelineStorage) -> bool:
+    def is_beside(self, storage: Timelines) -> bool:
         """Whether the ids are in the same table as a storage's feeds."""
         return self.timeline_storage.model is storage.model
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from stream_framework import ids
 from stream_framework.storage.cassandra import guard
@@ -12,11 +11,9 @@ from stream_framework.storage.cassandra.client import run
 from stream_framework.storage.cassandra.driver import BoundStatement
 from stream_framework.storage.cassandra.errors import refused
 from stream_framework.storage.cassandra.fallbacks import adapts
+from stream_framework.storage.cassandra.protocols import Timelines
 from stream_framework.storage.cassandra.tables import LISTS, Table
 from stream_framework.storage.changes import Change, MarkerChange, is_below
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 #: List's name -> the ids in it.
 Lists = dict[str, frozenset[str]]
@@ -51,7 +48,7 @@ def read(table: Table, keys: Sequence[str], latest: bool = False) -> list[tuple[
 
 
 @adapts
-def add(storage: CassandraTimelineStorage, key: str, added: Mapping[str, Iterable[str]], longest: int | None) -> None:
+def add(storage: Timelines, key: str, added: Mapping[str, Iterable[str]], longest: int | None) -> None:
     """Add to the markers of a feed in one step.
 
     :param added: list's name -> ids
@@ -76,7 +73,7 @@ def add(storage: CassandraTimelineStorage, key: str, added: Mapping[str, Iterabl
     raise guard.conflict(key)
 
 
-def remove(storage: CassandraTimelineStorage, key: str, removed: Mapping[str, Iterable[str]]) -> None:
+def remove(storage: Timelines, key: str, removed: Mapping[str, Iterable[str]]) -> None:
     """Take ids (list's name -> ids) out of the markers of a feed in one step."""
     table = storage.table
     statements = []
@@ -85,7 +82,7 @@ def remove(storage: CassandraTimelineStorage, key: str, removed: Mapping[str, It
     _write(storage, table, key, statements)
 
 
-def clear(storage: CassandraTimelineStorage, key: str, names: Sequence[str]) -> None:
+def clear(storage: Timelines, key: str, names: Sequence[str]) -> None:
     """Empty lists of markers of a feed in one step."""
     table = storage.table
     statements = [table.statement(f'DELETE {{{name}}} FROM {{table}} WHERE feed_id = ?', key) for name in names]
@@ -93,7 +90,7 @@ def clear(storage: CassandraTimelineStorage, key: str, names: Sequence[str]) -> 
 
 
 @adapts
-def _write(storage: CassandraTimelineStorage, table: Table, key: str, statements: Sequence[BoundStatement]) -> None:
+def _write(storage: Timelines, table: Table, key: str, statements: Sequence[BoundStatement]) -> None:
     if guard.is_guarded(storage, table):
         guard.write_in_order(table, key, statements)
     else:

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stream_framework import settings
-from stream_framework.compat.cassandra_groups import Range
 from stream_framework.exceptions import StorageError
 from stream_framework.storage.cassandra import config, connection, features, pages
 from stream_framework.storage.cassandra.client import Found, run
 from stream_framework.storage.cassandra.driver import BoundStatement, ConsistencyLevel, InvalidRequest, SimpleStatement
 from stream_framework.storage.cassandra.fallbacks import lacks
+from stream_framework.storage.cassandra.protocols import Range, Timelines
 from stream_framework.storage.cassandra.tables import Table
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 #: How many ids are read along with a seen mark: one more than the longest feed whose new entries take one wave.
 IDS_WITH_SEEN = 101
@@ -64,7 +61,7 @@ def write(name: str, number: int) -> None:
     run(statements)
 
 
-def count_new(timelines: Sequence[tuple[CassandraTimelineStorage, str]]) -> list[int]:
+def count_new(timelines: Sequence[tuple[Timelines, str]]) -> list[int]:
     """Count the entries of timelines above their seen marks; all of them where there is none.
 
     One wave: the marks, and the newest ids. A second one counts, for feeds with more than a hundred new ones.
@@ -88,7 +85,7 @@ def count_new(timelines: Sequence[tuple[CassandraTimelineStorage, str]]) -> list
     return [count or 0 for count in counts]
 
 
-def _count_read(storage: CassandraTimelineStorage, rows: Sequence[Found], number: int | None) -> int | None:
+def _count_read(storage: Timelines, rows: Sequence[Found], number: int | None) -> int | None:
     """Count the new ones among the newest ids; ``None`` if there may be more."""
     # A partition without rows may still have static columns.
     orders = [storage.order(row['activity_id']) for row in rows if row['activity_id'] is not None]
@@ -98,7 +95,7 @@ def _count_read(storage: CassandraTimelineStorage, rows: Sequence[Found], number
     return new if is_known else None
 
 
-def _ranges(storage: CassandraTimelineStorage, number: int | None) -> list[Range]:
+def _ranges(storage: Timelines, number: int | None) -> list[Range]:
     return [(None, None)] if number is None else storage.ranges_above(storage.table, number)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from stream_framework import ids
 from stream_framework.compat import cassandra_groups as legacy_groups
@@ -13,11 +12,9 @@ from stream_framework.storage.cassandra.client import Found, run
 from stream_framework.storage.cassandra.fallbacks import lacks
 from stream_framework.storage.cassandra.guard import see_latest
 from stream_framework.storage.cassandra.pages import of_many
+from stream_framework.storage.cassandra.protocols import Timelines
 from stream_framework.storage.cassandra.tables import LISTS, Table
 from stream_framework.storage.changes import Pairs, Snapshot
-
-if TYPE_CHECKING:
-    from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 
 
 @dataclass(slots=True)
@@ -35,7 +32,7 @@ class Token:
     legacy: list[Found] = field(default_factory=list)
 
 
-def read(storage: CassandraTimelineStorage, keys: Sequence[str], length: int) -> list[Snapshot]:
+def read(storage: Timelines, keys: Sequence[str], length: int) -> list[Snapshot]:
     """Read the newest entries ``(id, columns)`` of many feeds: a statement for every 20 feeds of the same nodes."""
     table = storage.table
     if lacks(features.PARTITION_LIMIT):
@@ -48,12 +45,12 @@ def read(storage: CassandraTimelineStorage, keys: Sequence[str], length: int) ->
     return _snapshots(storage, table, keys, length, found)
 
 
-def read_latest(storage: CassandraTimelineStorage, keys: Sequence[str], length: int) -> list[Snapshot]:
+def read_latest(storage: Timelines, keys: Sequence[str], length: int) -> list[Snapshot]:
     """Read at serial consistency, so that a write that got in the way is visible: one statement for each feed."""
     return _read_one_by_one(storage, storage.table, keys, length, latest=True)
 
 
-def renew(storage: CassandraTimelineStorage, snapshots: Sequence[Snapshot]) -> list[bool]:
+def renew(storage: Timelines, snapshots: Sequence[Snapshot]) -> list[bool]:
     """Read feeds again, and take over the versions and the markers where their groups are as they were read.
 
     :returns: for each whether its groups are
@@ -76,7 +73,7 @@ def _by_length(snapshots: Iterable[Snapshot]) -> Iterator[tuple[int, list[Snapsh
 
 
 def _read_one_by_one(
-    storage: CassandraTimelineStorage, table: Table, keys: Sequence[str], length: int, latest: bool = False
+    storage: Timelines, table: Table, keys: Sequence[str], length: int, latest: bool = False
 ) -> list[Snapshot]:
     names = list(dict.fromkeys(keys))
     found = []
@@ -92,7 +89,7 @@ def _all_rows(statements: Iterable[object]) -> list[Found]:
     return [row for rows in run(statements) for row in rows]
 
 
-def _queries(storage: CassandraTimelineStorage, table: Table, which: str, limit: str) -> list[tuple[str, bool]]:
+def _queries(storage: Timelines, table: Table, which: str, limit: str) -> list[tuple[str, bool]]:
     """Return what reads the groups, then their markers, then those of 1.4.0, as far as there may be any.
 
     :returns: with each query whether it takes a limit
@@ -111,7 +108,7 @@ def _queries(storage: CassandraTimelineStorage, table: Table, which: str, limit:
 
 
 def _snapshots(
-    storage: CassandraTimelineStorage, table: Table, keys: Sequence[str], length: int, found: Sequence[list[Found]]
+    storage: Timelines, table: Table, keys: Sequence[str], length: int, found: Sequence[list[Found]]
 ) -> list[Snapshot]:
     rows = _by_feed(found[0])
     if not storage.holds_groups:

@@ -33,6 +33,7 @@ from stream_framework.storage.cassandra.batches import Rows, Unbound, batched
 from stream_framework.storage.cassandra.client import bound, run
 from stream_framework.storage.cassandra.driver import IntegerType, LongType, SimpleStatement
 from stream_framework.storage.cassandra.fallbacks import adapts, lacks
+from stream_framework.storage.cassandra.protocols import Range
 from stream_framework.storage.cassandra.tables import Table, get_table
 from stream_framework.storage.cassandra.work import FeedWrite, Work, phases
 from stream_framework.storage.changes import Change, Pairs, Snapshot
@@ -353,7 +354,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         """Whether groups may be under ids of 13 digits, which 1.4.0 gave them."""
         return self.holds_groups and self.table.is_legacy
 
-    def ranges_above(self, table: Table, number: int) -> list[legacy_groups.Range]:
+    def ranges_above(self, table: Table, number: int) -> list[Range]:
         """Return the ids of entries above a number by which they sort."""
         return legacy_groups.ranges_above(table, number) if self.holds_groups else [(number + 1, None)]
 
