@@ -289,7 +289,10 @@ class BaseTimelineStorage(WritesManyTimelines):
         raise NotDefinedError(f'{type(self).__name__} must define delete(key)')
 
     def flush_matching(self, pattern: str) -> None:
-        """Delete the timelines whose keys match a glob; here, for backends that can't tell, all of them."""
+        """Delete the timelines whose keys match a glob.
+
+        Here, for backends that can't tell which match, and for subclasses with a :meth:`flush` of their own, by that.
+        """
         self.flush()
 
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:

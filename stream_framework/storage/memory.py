@@ -301,6 +301,7 @@ class InMemoryTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTimel
             timeline_store.clear()
             seen_store.clear()
 
+    @shortcut('flush')
     def flush_matching(self, pattern: str) -> None:
         """Forget the timelines whose keys match."""
         with _lock:

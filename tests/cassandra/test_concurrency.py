@@ -21,7 +21,7 @@ def everything(each: int, without_removed: bool = False) -> Any:
     ]
 
 
-def assert_marks(feed: Any) -> None:
+def assert_markers(feed: Any) -> None:
     current = {group.serialization_id for group in feed[:]}
     unseen, unread = feed.feed_markers.get('unseen', 'unread')
     assert set(unseen) <= current
@@ -53,7 +53,7 @@ def test_adding(nodes: Any, each: int) -> None:
     notifications = feeds[1][0](1)
     current = sorted(group.serialization_id for group in notifications[:])
     assert [sorted(marked) for marked in notifications.feed_markers.get('unseen', 'unread')] == [current, current]
-    assert_marks(notifications)
+    assert_markers(notifications)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_adding_removing_and_marking(nodes: Any, each: int) -> None:
     run(nodes, feeds, each, mixed=True)
     for feed_class, _ in feeds:
         assert_groups(feed_class(1), by_object(everything(each, without_removed=True)))
-    assert_marks(feeds[1][0](1))
+    assert_markers(feeds[1][0](1))
 
 
 def test_flat(one: Any) -> None:

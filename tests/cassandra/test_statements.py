@@ -82,26 +82,28 @@ def test_fan_out_with_trimming(one: Any) -> None:
 
 
 @pytest.fixture
-def marked(one: Any, manager: Any) -> Any:
-    """A manager whose marks have a table, and a class of flat feeds."""
+def with_intents(one: Any, manager: Any) -> Any:
+    """A manager whose intents have a table, and a class of flat feeds."""
     manager.user_feed_class.get_activity_storage().set_intents(['another'], 'removed', 60)
     return manager, made(one, 'flat', trim_chance=0)[0]
 
 
-def test_a_fan_out_reads_the_marks_in_the_wave_that_writes(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    manager, feed_class = marked
+def test_a_fan_out_reads_the_intents_in_the_wave_that_writes(
+    with_intents: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, feed_class = with_intents
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
     answer, waited_for = client._answer, []
     with requests() as sent:
         monkeypatch.setattr(client, '_answer', lambda *args: waited_for.append(len(sent)) or answer(*args))
         manager.fanout(range(100), feed_class, add_operation, {'activities': acts(1, first=1)})
-    assert sent.waves == ['write', 'read'], 'whoever marks after this read undoes with later timestamps'
+    assert sent.waves == ['write', 'read'], 'whoever sets an intent after this read undoes with later timestamps'
     assert waited_for == [len(sent)] * len(sent), 'all are sent before the first is waited for'
     assert len(sent) <= 6
 
 
-def test_a_write_that_arrives_late_loses(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    manager, feed_class = marked
+def test_a_write_that_arrives_late_loses(with_intents: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager, feed_class = with_intents
     cluster = get_session().cluster
     stamp = cluster.timestamp_generator()
     manager.fanout(range(10), feed_class, remove_operation, {'activities': acts(1)})
@@ -113,14 +115,16 @@ def test_a_write_that_arrives_late_loses(marked: Any, monkeypatch: pytest.Monkey
     assert [feed_class(user_id).count() for user_id in range(10)] == [1] * 10
 
 
-def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    manager, feed_class = marked
+def test_after_a_write_is_sent_again_the_intents_are_read_again(
+    with_intents: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, feed_class = with_intents
     storage = manager.user_feed_class.get_activity_storage()
     answer, failed, activities = client._answer, [], acts(1, first=70)
 
     def fails_once(statement: Any, future: Any) -> Any:
         found = answer(statement, future)
-        # The first of them, when all have been answered: the marks were read, and nothing was marked yet.
+        # The first of them, when all have been answered: the intents were read, and none was set yet.
         if not failed and len(sent) > 1 and sent[-1].rows is not None:
             failed.append(statement)
             storage.set_intents(intents_of(manager).of_activities(activities), 'removed', 60)
@@ -134,8 +138,8 @@ def test_after_a_write_is_sent_again_the_marks_are_read_again(marked: Any, monke
     assert [feed_class(user_id).count() for user_id in range(10)] == [0] * 10
 
 
-def test_a_fan_out_when_the_table_of_marks_has_gone(marked: Any) -> None:
-    manager, feed_class = marked
+def test_a_fan_out_when_the_table_of_intents_has_gone(with_intents: Any) -> None:
+    manager, feed_class = with_intents
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1)})
     get_session().execute(f'DROP TABLE {intents._table()}')
     manager.fanout(range(10), feed_class, add_operation, {'activities': acts(1, first=1)})

@@ -1,4 +1,4 @@
-"""What the storages on Cassandra do beyond the contracts: marks, versions, what a time-out hides, sizes."""
+"""What the storages on Cassandra do beyond the contracts: intents, versions, what a time-out hides, sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest.importorskip('cassandra')
 
 from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, StorageError, UpdateConflictError
-from stream_framework.storage.cassandra import connection, guard, intents
+from stream_framework.storage.cassandra import connection, features, guard, intents
 from stream_framework.storage.cassandra.activity_storage import CassandraActivityStorage
 from stream_framework.storage.cassandra.timeline_storage import Batch, CassandraTimelineStorage
 from stream_framework.verbs import Love
@@ -42,17 +42,17 @@ def partition(feed: Any) -> list[Any]:
     return execute(f'SELECT * FROM {table} WHERE feed_id = %s', feed.key)
 
 
-# marks
+# intents
 
 
 @pytest.fixture
 def storage(cassandra: Any) -> Iterator[CassandraActivityStorage]:
-    """No marks, and no table of intents."""
+    """No intents, and no table for them."""
     execute(f'DROP TABLE IF EXISTS {intents._table()}')
     yield CassandraActivityStorage()
 
 
-def test_marks_without_their_table(storage: Any) -> None:
+def test_intents_without_their_table(storage: Any) -> None:
     assert storage.get_intents(['a', 'b']) == [None, None]
     storage.set_intents(['a'], 'added', 60, existing=True)
     assert storage.get_intents(['a']) == [None]
@@ -61,30 +61,30 @@ def test_marks_without_their_table(storage: Any) -> None:
     assert intents.TABLE not in [row['table_name'] for row in tables]
 
 
-def test_the_first_mark_makes_the_table(storage: Any) -> None:
+def test_the_first_intent_makes_the_table(storage: Any) -> None:
     storage.set_intents(['a', 'b', 'a'], 'removed', 60)
     assert storage.get_intents(['b', 'c', 'a']) == ['removed', None, 'removed']
 
 
-def test_only_existing_marks_turn(storage: Any) -> None:
+def test_only_existing_intents_turn(storage: Any) -> None:
     storage.set_intents(['a'], 'removed', 60)
     storage.add_and_turn([act(1)], ['a', 'b'], 'added', 60)
     assert storage.get_intents(['a', 'b']) == ['added', None]
 
 
-def test_many_marks(storage: Any) -> None:
+def test_many_intents(storage: Any) -> None:
     names = [f'name {n}' for n in range(350)]
     storage.set_intents(names, 'removed', 60)
     assert storage.get_intents(names) == ['removed'] * 350
 
 
-def test_marks_expire(storage: Any) -> None:
+def test_intents_expire(storage: Any) -> None:
     storage.set_intents(['a'], 'removed', 60)
     [row] = execute(f'SELECT TTL(value) AS ttl FROM {intents._table()} WHERE name = %s', 'a')
     assert 0 < row['ttl'] <= 60
 
 
-def test_a_mark_that_is_set_later_wins_by_any_clock(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_intent_that_is_set_later_wins_by_any_clock(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     now = intents.time.time_ns()
     storage.set_intents(['a'], 'removed', 60)
     monkeypatch.setattr(intents.time, 'time_ns', lambda: now - 3600 * 10**9)
@@ -291,6 +291,25 @@ def test_flush_deletes_only_the_feeds_of_the_class(cassandra: Any) -> None:
         feed_class(1).add(act(1))
     one.flush()
     assert (one(1).count(), other(1).count()) == (0, 1)
+
+
+@pytest.mark.parametrize('truncates', [True, False])
+def test_flush_calls_a_storage_with_a_flush_of_its_own(
+    cassandra: Any, truncates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+
+    class Recording(cassandra.timeline_storage_class):  # type: ignore[misc,name-defined]
+        def flush(self) -> None:
+            flushed.append(self)
+            super().flush()
+
+    feed_class = cassandra.flat(timeline_storage_class=Recording, timeline_cf_name='with_own_flush')
+    feed_class(1).add(act(1))
+    if not truncates:
+        monkeypatch.setattr(connection._open, 'lacking', {features.TRUNCATE})
+    feed_class.flush()
+    assert (len(flushed), feed_class(1).count()) == (1, 0)
 
 
 def test_requests_do_not_wait_for_acknowledgements(cassandra: Any) -> None:

@@ -408,6 +408,22 @@ class FlatFeedContract:
         assert feed_class(1)[:] == []
         assert feed_class.get_activity_storage().get(act(1).serialization_id) is None
 
+    def test_flush_calls_a_storage_with_a_flush_of_its_own(self, backend: Any) -> None:
+        if not backend.may_flush:
+            pytest.skip('flush() empties what other tests, or other users of the server, may hold')
+        flushed = []
+
+        class Recording(backend.timeline_storage_class):  # type: ignore[misc,name-defined]
+            def flush(self) -> None:
+                flushed.append(self)
+                super().flush()
+
+        feed_class = backend.flat(timeline_storage_class=Recording)
+        feed_class(1).add(act(1))
+        feed_class.flush()
+        assert len(flushed) == 1
+        assert feed_class(1).count() == 0
+
     def test_a_hook_that_raises_stops_no_other_feeds(self, backend: Any) -> None:
         calls = []
 

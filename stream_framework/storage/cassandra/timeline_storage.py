@@ -390,7 +390,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
     def flush(self) -> None:
         """Empty the table: whatever feeds are in it, of whatever class."""
         if lacks(features.TRUNCATE):
-            self.flush_matching('*')
+            self._delete_matching('*')
         else:
             run([SimpleStatement(f'TRUNCATE {self.table.name}')])
             seen.forget_matching(self.seen_name('*'))
@@ -407,8 +407,12 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
                 return
             bounds = [rows[-1]['place']]
 
+    @shortcut('flush')
     def flush_matching(self, pattern: str) -> None:
         """Delete the feeds whose keys match, by going through all the keys of the table: for tests, not every day."""
+        self._delete_matching(pattern)
+
+    def _delete_matching(self, pattern: str) -> None:
         table = self.table
         [rows] = run([table.statement('SELECT DISTINCT feed_id FROM {table}')])
         for key in fnmatch.filter([row['feed_id'] for row in rows], pattern):

@@ -241,6 +241,7 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelin
 
         client.run(work, 'feeds')
 
+    @shortcut('flush')
     def flush_matching(self, pattern: str) -> None:
         """Delete the timelines whose keys match, by looking through all of them: for tests, not for every day."""
         for found in _all_feeds():
