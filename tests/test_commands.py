@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib
+import io
+import itertools
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from stream_framework.checks import redis
 from stream_framework.checks.findings import Finding, redacted
 from stream_framework.checks.settings import check_settings
 from stream_framework.commands import COMMANDS, main, progress
+from stream_framework.commands.follow_lines import FollowLines
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.utils.feed_classes import find_feed_classes
 
@@ -398,6 +403,174 @@ def test_erase_and_export(tmp_path: pathlib.Path) -> None:
     assert missing.returncode == 1
 
 
+FOLLOWS = """
+import pathlib
+
+from stream_framework import settings
+from stream_framework.feed_managers.base import Manager
+from stream_framework.storage.sql.follow_storage import SqlFollowStorage
+
+
+settings.configure(STREAM_SQL_URL=f"sqlite:///{pathlib.Path(__file__).with_name('people.sqlite3')}")
+
+
+class PinManager(Manager):
+    follow_storage_class = SqlFollowStorage
+
+
+class OwnManager(Manager):
+    pass
+"""
+
+
+class TestImportFollows:
+    @pytest.fixture
+    def folder(self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+        pytest.importorskip('sqlalchemy')
+        (tmp_path / 'people.py').write_text(FOLLOWS)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, 'people', raising=False)
+        return tmp_path
+
+    @pytest.fixture
+    def stored(self, folder: pathlib.Path) -> Iterator[Any]:
+        from stream_framework.storage.sql import connection
+
+        connection.reset()
+        yield importlib.import_module('people').PinManager().get_follow_storage()
+        connection.reset()
+
+    @pytest.fixture
+    def imported(self, stored: Any, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+        """The command; gives its exit code, and what it prints."""
+
+        def command(file: str, *options: str) -> tuple[int, str, str]:
+            code = main(['import-follows', 'people:PinManager', file, *options])
+            return (code, *capsys.readouterr())
+
+        return command
+
+    def test_csv(self, folder: pathlib.Path, stored: Any) -> None:
+        lines = ''.join(f'{number},13,2024-05-01 12:00:{number % 60:02}\n' for number in range(100, 1300))
+        (folder / 'follows.csv').write_text(lines + 'anna,13,\n')
+        for _ in range(2):
+            done = run(folder, 'import-follows', 'people:PinManager', 'follows.csv')
+            assert (done.returncode, done.stderr) == (0, '')
+            assert json.loads(done.stdout) == {'follows': 1201, 'wrong': 0, 'ids': {'int': 2401, 'str': 1}}
+            assert stored.count_followers(13) == 1201
+        assert stored.get_followed(125)[0].since == datetime.datetime(2024, 5, 1, 12, 0, 5)
+        assert stored.is_following('anna', [13])
+
+    def test_columns_by_name_and_ids_that_are_texts(self, folder: pathlib.Path, stored: Any, imported: Any) -> None:
+        (folder / 'follows.csv').write_text('id,target_id,user_id\n1,13,7\n\n2,14,7\n')
+        code, out, err = imported('follows.csv', '--id-type', 'str')
+        assert (code, err) == (0, '')
+        assert set(stored.iter_followed('7')) == {'13', '14'}
+        assert set(stored.iter_followed(7)) == set()
+
+    def test_json(self, folder: pathlib.Path, stored: Any, imported: Any) -> None:
+        lines = ['{"user_id": 7, "target_id": "13", "since": "2024-05-01T14:00:00.5+02:00"}', '[7, 13, 1714557600]']
+        (folder / 'follows.jsonl').write_text('\n'.join([*lines, '["7", 13]']))
+        code, out, err = imported('follows.jsonl')
+        assert (code, err) == (0, '')
+        follows = {follow.target_id: follow.since for follow in stored.get_followed(7)}
+        assert follows == {
+            '13': datetime.datetime(2024, 5, 1, 12, 0, 0, 500000),
+            13: datetime.datetime(2024, 5, 1, 10),
+        }
+        assert set(stored.iter_followers(13)) == {7, '7'}
+
+    def test_standard_input(self, folder: pathlib.Path, stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, 'stdin', io.StringIO('7,13\n8,13\n'))
+        assert main(['import-follows', 'people:PinManager', '-']) == 0
+        assert set(stored.iter_followers(13)) == {7, 8}
+
+    @pytest.mark.parametrize(
+        ('line', 'reason'),
+        [
+            ('7,7', '7 can not follow itself'),
+            ('7', 'lacks a column'),
+            ('7,', 'empty id'),
+            ('7,13,yesterday', 'since is'),
+            ('7,13,20240501', 'since is'),
+            (f'7,{"x" * 1001}', '1001 bytes'),
+        ],
+    )
+    def test_what_is_wrong_in_a_line(
+        self, folder: pathlib.Path, stored: Any, imported: Any, line: str, reason: str
+    ) -> None:
+        good = ''.join(f'{number},13\n' for number in range(100, 700))
+        (folder / 'follows.csv').write_text(f'{good}{line}\n8,14\n')
+        code, out, err = imported('follows.csv')
+        assert code == 1
+        assert err.startswith('error: line 601: ')
+        assert reason in err and '--start-line 601' in err
+        assert (stored.count_followers(13), stored.count_followers(14)) == (600, 0)
+        code, out, err = imported('follows.csv', '--start-line', '602')
+        assert json.loads(out)['follows'] == 1
+        assert stored.count_followers(14) == 1
+
+    @pytest.mark.parametrize('line', ['{"user_id": 7}', '{', '[7, true]', '[7, 1.5]', '7', '[7, 7]'])
+    def test_lines_that_are_skipped(self, folder: pathlib.Path, stored: Any, imported: Any, line: str) -> None:
+        (folder / 'follows.jsonl').write_text(f'[8, 13]\n{line}\n[9, 13]\n')
+        code, out, err = imported('follows.jsonl', '--skip-errors')
+        assert code == 1
+        assert err.startswith('error: line 2: ')
+        assert json.loads(out)['wrong'] == 1
+        assert set(stored.iter_followers(13)) == {8, 9}
+
+    def test_what_is_no_text(self, folder: pathlib.Path, stored: Any, imported: Any) -> None:
+        (folder / 'follows.csv').write_bytes(b'7,13\n8,\xff\n')
+        code, out, err = imported('follows.csv')
+        assert code == 1
+        assert 'utf-8' in err and 'Traceback' not in err
+
+    def test_interrupted_and_resumed(
+        self, folder: pathlib.Path, stored: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / 'follows.csv').write_text(''.join(f'{number},13\n' for number in range(100, 1400)))
+        usual, calls = type(stored).add_follows, []
+
+        def add_follows(self: Any, follows: Any) -> None:
+            calls.append(len(follows))
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            usual(self, follows)
+
+        monkeypatch.setattr(type(stored), 'add_follows', add_follows)
+        assert main(['import-follows', 'people:PinManager', 'follows.csv']) == 1
+        assert 'go on with --start-line 1001' in capsys.readouterr().err
+        assert stored.count_followers(13) == 1000
+        assert main(['import-follows', 'people:PinManager', 'follows.csv', '--start-line', '1001']) == 0
+        assert calls[3:] == [300]
+        assert stored.count_followers(13) == 1300
+
+    def test_nothing_to_read_and_nowhere_to_store(self, folder: pathlib.Path, imported: Any) -> None:
+        code, out, err = imported('nowhere.csv')
+        assert code == 1
+        assert err == 'error: nowhere.csv can not be read: No such file or directory\n'
+        (folder / 'follows.csv').write_text('')
+        done = run(folder, 'import-follows', 'people:OwnManager', 'follows.csv')
+        assert done.returncode == 1
+        assert 'follow_storage_class' in done.stderr
+        code, out, err = imported('follows.csv')
+        assert (code, json.loads(out)['follows']) == (0, 0)
+
+
+def test_follows_are_read_one_by_one() -> None:
+    drawn = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal drawn
+        for number in range(10**6):
+            drawn += 1
+            yield f'{number},tag:tea\n'
+
+    assert len(list(itertools.islice(FollowLines(lines()), 10))) == 10
+    assert drawn <= 12
+
+
 def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert progress.bar(10) is None
     monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
@@ -405,4 +578,7 @@ def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert show is not None
     show(5)
     show(10)
-    assert capsys.readouterr().err.endswith(f'\r[{"#" * 20}{" " * 20}] 5 of 10\r[{"#" * 40}] 10 of 10\n')
+    unknown = progress.bar(None)
+    assert unknown is not None
+    unknown(1234)
+    assert capsys.readouterr().err.endswith(f'\r[{"#" * 20}{" " * 20}] 5 of 10\r[{"#" * 40}] 10 of 10\n\r1,234')

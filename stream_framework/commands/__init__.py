@@ -23,11 +23,11 @@ import sys
 from collections.abc import Sequence
 
 from stream_framework import __version__
-from stream_framework.commands import check, erase, export, republish, sync, version
+from stream_framework.commands import check, erase, export, import_follows, republish, sync, version
 from stream_framework.exceptions import StreamFrameworkError
 
 #: The modules of the commands, in the order in which ``--help`` lists them.
-COMMANDS = (version, check, sync, republish, erase, export)
+COMMANDS = (version, check, sync, republish, erase, export, import_follows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
