@@ -86,6 +86,27 @@ def _memory(report: Report, options: argparse.Namespace, versions: dict[str, str
     MemoryBenchmark(report, options.scale).run()
 
 
+def _sqlite(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.sql import SqliteBenchmark
+
+    benchmark = SqliteBenchmark(report, options.scale)
+    versions['sqlite'] = benchmark.version()
+    benchmark.run()
+
+
+def _postgres(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
+    from benchmarks.sql import PostgresBenchmark
+    from tests.servers.postgres_nodes import LocalPostgres
+
+    if options.address is not None:
+        raise LookupError('the tables are emptied, so the server is always one of its own: leave out --address')
+    with LocalPostgres() as server:
+        report.note(f'{report.part}: nothing is pinned; the server syncs nothing to disk')
+        benchmark = PostgresBenchmark(report, options.scale, server.url)
+        versions['postgres'] = benchmark.version()
+        benchmark.run()
+
+
 def _redis(report: Report, options: argparse.Namespace, versions: dict[str, str]) -> None:
     from benchmarks.redis import RedisBenchmark
 
@@ -192,6 +213,8 @@ PARTS: dict[str, Callable[[Report, argparse.Namespace, dict[str, str]], None]] =
     'models': _models,
     'imports': _imports,
     'memory': _memory,
+    'sqlite': _sqlite,
+    'postgres': _postgres,
     'redis': _redis,
     'redis-scale': _redis_scale,
     'replay': _replay,

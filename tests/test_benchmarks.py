@@ -49,6 +49,8 @@ WORKS = {
         'aggregated feed.add',
         'memory of an activity',
     ),
+    'sqlite': ('fan-out to 10 flat feeds', 'fan-out to 2 aggregated', 'feed[:25]', 'following', 'importing', 'bytes'),
+    'postgres': ('fan-out to 10 flat feeds', 'feed[:25]', 'following', 'importing', 'bytes'),
     'replay': ('replay of 10 events, 9 entries',),
     'celery': ('publish a fan-out', 'peak memory of publishing', 'deliver by two worker processes'),
     'follows': tuple(
@@ -106,6 +108,15 @@ def test_redis(part: str, settings_kept: None, tmp_path: pathlib.Path, capsys: p
     except LookupError as error:
         unavailable(str(error))
     assert 'nothing is pinned' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('part', ['sqlite', 'postgres'])
+def test_sql(part: str, settings_kept: None) -> None:
+    pytest.importorskip('sqlalchemy' if part == 'sqlite' else 'psycopg')
+    try:
+        measured(part)
+    except SystemExit as error:
+        unavailable(str(error))
 
 
 def test_celery(settings_kept: None) -> None:
