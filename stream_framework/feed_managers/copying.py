@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from stream_framework.activity import AggregatedActivity
 from stream_framework.feed_managers.audience import find_hidden
+from stream_framework.storage.abilities import CopiesNewest
 from stream_framework.storage.base_follow_storage import BaseFollowStorage
 
 #: The name of the feed of declared notifications.
@@ -43,7 +44,7 @@ class HasFeeds(Protocol):
 
 def copy_newest(
     manager: HasFeeds, user_id: Any, target_ids: Sequence[Any], limit: int, hides: bool
-) -> dict[Any, list[Any]]:
+) -> dict[Any, Iterable[Any]]:
     """Copy the newest activities of each target into a user's feeds.
 
     :param hides: whether anything may be hidden from him: whole activities are looked up then, and the manager is asked
@@ -51,6 +52,8 @@ def copy_newest(
     """
     feeds = feeds_of_followed(manager, user_id).values()
     sources = {target_id: manager.get_user_feed(target_id) for target_id in target_ids}
+    if sources and limit and not hides and _are_copied_inside(sources, feeds):
+        return _copy_inside(sources, feeds, limit)
     found = newest(sources, limit) if sources and limit else {}
     if found and hides:
         found = visible(manager, user_id, sources, found, limit)
@@ -64,6 +67,30 @@ def copy_newest(
         with feed.get_timeline_batch_interface() as batch_interface:
             feed.add_many(activities, batch_interface=batch_interface)
     return {target_id: [activity.serialization_id for activity in some] for target_id, some in found.items()}
+
+
+def _are_copied_inside(sources: Mapping[Any, Any], feeds: Collection[Any]) -> bool:
+    """Whether the database itself can copy from user feeds to all of a user's feeds, past no hook."""
+    first = next(iter(sources.values()))
+    return (
+        bool(feeds)
+        and all(feed.takes_references and _copies(feed.timeline_storage, first.timeline_storage) for feed in feeds)
+        and first.timeline_storage.reads_as_usual
+        and all(_is_read_like(source, first) for source in sources.values())
+    )
+
+
+def _copies(storage: Any, source: Any) -> bool:
+    return isinstance(storage, CopiesNewest) and storage.copies_from(source)
+
+
+def _copy_inside(sources: Mapping[Any, Any], feeds: Collection[Any], limit: int) -> dict[Any, Iterable[Any]]:
+    keys = [source.key for source in sources.values()]
+    copied: list[Iterable[Any]] = []
+    for feed in feeds:
+        trim_length = feed.max_length if feed.trim_mode(True) else None
+        copied = feed.timeline_storage.copy_newest(keys, feed.key, limit, trim_length)
+    return dict(zip(sources, copied, strict=True))
 
 
 def newest(sources: Mapping[Any, Any], limit: int) -> dict[Any, list[Any]]:

@@ -40,7 +40,7 @@ class FollowTask:
         #: Name of a follow's intent -> its target.
         self.targets = {name: id_ for id_ in target_ids for name in intents.of_follows(user_id, [id_])}
         #: Target -> the ids of what this run has copied from it; none of those that are not followed.
-        self.copied: dict[Any, list[Any]] = {}
+        self.copied: dict[Any, Iterable[Any]] = {}
         #: Name of an activity's intent -> its id, and its author.
         self.activities: dict[str, tuple[Any, Any]] = {}
         #: The names of the intents of those that this run has taken back.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from stream_framework.exceptions import NotDefinedError
@@ -157,4 +157,31 @@ class KeepsSeen:
         return counts
 
 
-__all__ = ['GuardsGroups', 'KeepsIntents', 'KeepsLedger', 'KeepsSeen', 'ListsActivities', 'ListsTimelines']
+class CopiesNewest:
+    """A timeline storage that copies entries from timelines to another one; they never come to this process."""
+
+    def copies_from(self, source: Any) -> bool:
+        """Whether entries of another storage's timelines can be copied, and no hook of a subclass looks at them."""
+        raise NotDefinedError(f'{type(self).__name__} must define copies_from(source)')
+
+    def copy_newest(
+        self, sources: Sequence[str], key: str, length: int, trim_length: int | None
+    ) -> list[Iterable[int]]:
+        """Add the newest ``length`` entries of each of some timelines to another one, in one step.
+
+        :param sources: the keys of timelines of storages that :meth:`copies_from` allows
+        :param trim_length: keep only the newest so many
+        :returns: for each source the ids that it had
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define copy_newest(sources, key, length, trim_length)')
+
+
+__all__ = [
+    'CopiesNewest',
+    'GuardsGroups',
+    'KeepsIntents',
+    'KeepsLedger',
+    'KeepsSeen',
+    'ListsActivities',
+    'ListsTimelines',
+]

@@ -11,15 +11,15 @@ import contextlib
 import contextvars
 import logging
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from stream_framework.exceptions import SerializationException, StorageError
 from stream_framework.storage.sql import errors, tables
-from stream_framework.storage.sql.connection import Database, gate, get_database
+from stream_framework.storage.sql.connection import Database, gate, get_database, peek_database
 from stream_framework.storage.sql.dialects import Dialect
+from stream_framework.storage.sql.known import Feed, KnownFeeds
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,10 @@ class Work:
     """Statements on one connection."""
 
     dialect: Dialect
-    #: Keys of feeds that were there: a hint for writing, never relied on.
-    known: set[str]
+    #: Feeds that are there, as far as this process knows.
+    known: KnownFeeds
+    #: What :attr:`known` is told of when the transaction has been committed.
+    made: list[Feed]
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[Any]:
         """Run a statement; return its rows."""
@@ -58,10 +60,11 @@ class DriverWork(Work):
     :param connection: the driver's connection
     """
 
-    def __init__(self, connection: Any, dialect: Dialect, known: set[str] | None = None) -> None:
+    def __init__(self, connection: Any, dialect: Dialect, known: KnownFeeds | None = None) -> None:
         self.connection = connection
         self.dialect = dialect
-        self.known = set() if known is None else known
+        self.known = KnownFeeds() if known is None else known
+        self.made = []
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[Any]:
         cursor = self.connection.cursor()
@@ -86,10 +89,11 @@ class AlchemyWork(Work):
     :param connection: a ``sqlalchemy.Connection``
     """
 
-    def __init__(self, connection: Any, dialect: Dialect, known: set[str] | None = None) -> None:
+    def __init__(self, connection: Any, dialect: Dialect, known: KnownFeeds | None = None) -> None:
         self.connection = connection
         self.dialect = dialect
-        self.known = set() if known is None else known
+        self.known = KnownFeeds() if known is None else known
+        self.made = []
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[Any]:
         return self.connection.exec_driver_sql(statement, dict(values)).fetchall()
@@ -191,38 +195,34 @@ def _run_once(database: Database, function: Callable[[Work], Result], single: bo
     engine = database.engine
     if engine.dispatch.before_cursor_execute or engine.dispatch.after_cursor_execute or engine.echo:
         return _run_by_alchemy(database, function, single)
-    pooled = engine.raw_connection()
-    connection = pooled.dbapi_connection
+    lease = database.leases.take()
+    work = DriverWork(lease.connection, database.dialect, database.known)
     try:
-        if isinstance(connection, sqlite3.Connection):
-            return _run_on_sqlite(
-                connection, DriverWork(connection, database.dialect, database.known), function, single
-            )
-        work = DriverWork(connection, database.dialect, database.known)
-        if single and hasattr(connection, 'autocommit'):
-            was = connection.autocommit
-            connection.autocommit = True
-            try:
-                return function(work)
-            finally:
-                if not getattr(connection, 'closed', False):
-                    connection.autocommit = was
-        result = function(work)
-        connection.commit()
-        return result
+        if lease.is_sqlite:
+            result = _run_on_sqlite(work, function, single)
+        else:
+            lease.set_autocommit(single)
+            result = function(work)
+            if not single:
+                lease.connection.commit()
     except BaseException as error:
         if _is_disconnect(database, error):
-            pooled.invalidate(error)
-        raise
-    finally:
+            lease.pooled.invalidate(error)
         # Rolls back what was not committed.
-        pooled.close()
+        lease.close()
+        raise
+    database.leases.give_back(lease)
+    if work.made:
+        database.known.add(work.made)
+    return result
 
 
-def _run_on_sqlite(connection: Any, work: Work, function: Callable[[Work], Result], single: bool) -> Result:
-    if not single:
-        # Not a deferred transaction: two that read first and then write would get in each other's way.
-        connection.execute('BEGIN IMMEDIATE').close()
+def _run_on_sqlite(work: DriverWork, function: Callable[[Work], Result], single: bool) -> Result:
+    connection = work.connection
+    if single:
+        return function(work)
+    # Not a deferred transaction: two that read first and then write would get in each other's way.
+    connection.execute('BEGIN IMMEDIATE')
     try:
         result = function(work)
         connection.commit()
@@ -240,7 +240,10 @@ def _run_by_alchemy(database: Database, function: Callable[[Work], Result], sing
     elif single:
         engine = engine.execution_options(isolation_level='AUTOCOMMIT')
     with engine.begin() as connection:
-        return function(AlchemyWork(connection, database.dialect, database.known))
+        work = AlchemyWork(connection, database.dialect, database.known)
+        result = function(work)
+    database.known.add(work.made)
+    return result
 
 
 def _is_disconnect(database: Database, error: BaseException) -> bool:
@@ -268,9 +271,9 @@ def _translated(error: BaseException, address: str, secrets: Any, about: str | N
 
 
 def current_dialect() -> str:
-    """Return the name of the dialect that the next statement runs on."""
+    """Return the name of the dialect that the next statement runs on; of the last one, if a setting changes now."""
     within = joined.get()
-    return (get_database() if within is None else within).dialect.name
+    return (peek_database() if within is None else within).dialect.name
 
 
 __all__ = ['AlchemyWork', 'DriverWork', 'Joined', 'Work', 'count', 'current_dialect', 'joined', 'rows', 'run']

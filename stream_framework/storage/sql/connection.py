@@ -18,6 +18,8 @@ from stream_framework.exceptions import ConfigurationError
 from stream_framework.storage.sql import config
 from stream_framework.storage.sql.config import sqlalchemy as sa
 from stream_framework.storage.sql.dialects import Dialect, dialect_of
+from stream_framework.storage.sql.known import KnownFeeds
+from stream_framework.storage.sql.leases import Leases
 
 _NAMES = ('STREAM_SQL_URL', 'STREAM_SQL_OPTIONS', 'STREAM_SQL_ENGINE', 'STREAM_SQL_SCHEMA')
 
@@ -38,13 +40,14 @@ class Database:
         self.secrets = config.secrets_of(engine.url, config.get_options() if owned else None)
         #: Whether the tables were found to be there, of this version.
         self.is_ready = False
-        #: Keys of feeds that were there: a hint for writing, never relied on.
-        self.known: set[str] = set()
+        self.known = KnownFeeds()
+        self.leases = Leases(engine, owned)
         #: Keeps what is in memory alive.
         self.keeper: Any = None
 
     def close(self) -> None:
         """Close what is open, where the engine is ours."""
+        self.leases.close()
         if self.owned:
             self.engine.dispose()
         if self.keeper is not None:
@@ -73,6 +76,12 @@ def get_database() -> Database:
     if found is not None and _made_for == _wanted():
         return found
     return _renew()
+
+
+def peek_database() -> Database:
+    """Return the engine that was used last, without a look at the settings; made if there is none."""
+    found = _open
+    return get_database() if found is None else found
 
 
 def reset() -> None:
@@ -221,6 +230,7 @@ def _before_fork() -> None:
     gate.close()
     # In this process they are opened again when they are needed.
     if _open is not None and _open.dialect.name == 'sqlite' and _open.keeper is None:
+        _open.leases.close()
         _open.engine.dispose()
 
 

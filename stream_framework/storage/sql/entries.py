@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.sql.client import Work
+from stream_framework.storage.sql.known import CHANGES, Feed
 from stream_framework.storage.sql.numbers import decode, encode
-from stream_framework.storage.sql.texts import pack, unpack
+from stream_framework.storage.sql.texts import pack, pack_all, unpack
 
 #: How many rows one statement writes.
 ROWS_AT_A_TIME = 50_000
-#: How many feeds a process remembers to have been there.
-KNOWN = 200_000
 #: How often PostgreSQL is asked again for feeds that another transaction was just making.
 ATTEMPTS = 5
 
@@ -40,12 +39,11 @@ def add(
 ) -> tuple[int, list[str | None] | None]:
     """Add the same entries to many timelines, and make those that are new.
 
-    :param keys: packed
+    :param keys: as they are, not packed
     :param replacing: whether what is there gets the new data, and counts as new
     :param wanted: the names of intents to read along, where the database can
     :returns: how many entries were new, and the intents, or ``None``
     """
-    keys = list(dict.fromkeys(keys))
     new, found = 0, None
     for some_rows in iter_parts(rows, ROWS_AT_A_TIME):
         for some_keys in iter_parts(keys, max(1, ROWS_AT_A_TIME // len(some_rows))):
@@ -60,40 +58,46 @@ def add(
 def _add_on_sqlite(
     work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str], replacing: bool
 ) -> tuple[int, list[str | None] | None]:
-    values = {'keys': work.dialect.keys(keys)}
-    found = None
-    known = work.known.issuperset(keys)
-    if not known:
-        _, found = _make(work, keys, wanted)
-    new = _insert(work, values, rows, replacing)
-    if known and new < len(keys) * len(rows):
-        # Either it was there already, or some feeds are not there any more.
-        made, found = _make(work, keys, wanted)
-        if made:
-            new += _insert(work, values, rows, replacing)
+    new = 0
+    known = work.known.find(keys)
+    if known is not None:
+        new = _insert(work, *known, rows, replacing)
+        if new == len(keys) * len(rows):
+            return new, None
+    # Either it was there already, or some feeds are not there any more.
+    feeds, found = _make(work, keys, wanted)
+    ids = [number for _, number, _ in feeds]
+    if known is None or not set(ids).issubset(known[0]):
+        new += _insert(work, ids, max((number, version) for _, number, version in feeds), rows, replacing)
     return new, found
 
 
-def _make(work: Work, keys: Sequence[str], wanted: Sequence[str]) -> tuple[bool, list[str | None]]:
+def _make(work: Work, keys: Sequence[str], wanted: Sequence[str]) -> tuple[list[Feed], list[str | None]]:
     """Make feeds, and read intents in the same statement: while this transaction writes, nobody sets any.
 
-    :returns: whether any feed is new, and the intents
+    :returns: all of the feeds, and the intents
     """
+    packed = dict(zip(pack_all(keys), keys, strict=True))
     values = {
-        'keys': work.dialect.keys(keys),
+        'keys': work.dialect.keys(list(packed)),
         'version': work.dialect.fresh_version(),
         'names': work.dialect.keys(list(map(pack, wanted))),
         'now': time.time(),
     }
     rows = work.rows(work.dialect.make_and_read, values)  # type: ignore[attr-defined]
-    if len(work.known) > KNOWN:
-        work.known.clear()
-    work.known.update(keys)
-    found = {unpack(name): value for name, value in json.loads(rows[0][1]).items()} if rows else {}
-    return any(row[0] for row in rows), [found.get(name) for name in wanted]
+    feeds = [(packed[key], number, version) for key, number, version, _ in rows]
+    work.made += feeds
+    found = {unpack(name): value for name, value in json.loads(rows[0][3]).items()}
+    return feeds, [found.get(name) for name in wanted]
 
 
-def _insert(work: Work, values: dict[str, Any], rows: Rows, replacing: bool) -> int:
+def _insert(work: Work, ids: Sequence[int], newest: tuple[int, int], rows: Rows, replacing: bool) -> int:
+    """Add entries to feeds by their ids.
+
+    :param newest: id and version of the newest feed that is known: none is there without it
+    """
+    number, version = newest
+    values = {'ids': work.dialect.ids(ids), 'newest': number, 'lowest': version, 'highest': version + CHANGES}
     if len(rows) == 1 and rows[0][1] is None:
         return work.count(work.dialect.add_entry, {**values, 'number': rows[0][0]})  # type: ignore[attr-defined]
     numbers, datas = [row[0] for row in rows], [row[1] for row in rows]
@@ -102,6 +106,7 @@ def _insert(work: Work, values: dict[str, Any], rows: Rows, replacing: bool) -> 
 
 
 def _add_on_postgres(work: Work, keys: Sequence[str], rows: Rows, replacing: bool) -> int:
+    keys = list(dict.fromkeys(pack_all(keys)))
     statement = work.dialect.put_entries if replacing else work.dialect.add_entries
     values = {'keys': work.dialect.keys(keys), 'version': work.dialect.fresh_version()}
     new = 0
@@ -112,6 +117,44 @@ def _add_on_postgres(work: Work, keys: Sequence[str], rows: Rows, replacing: boo
             if feeds >= len(keys):
                 break
     return new
+
+
+class Ids:
+    """The ids of numbers that a database joined as hexadecimal digits; few ever look at them.
+
+    >>> list(Ids('800b5c01664b4e04e28aa121')), len(Ids(''))
+    ([13732667550000000000500001], 0)
+    """
+
+    def __init__(self, joined: str) -> None:
+        self._joined = joined
+
+    def __iter__(self) -> Iterator[int]:
+        return (decode(bytes.fromhex(digits)) for digits in self._joined.split(',') if digits)
+
+    def __len__(self) -> int:
+        return self._joined.count(',') + 1 if self._joined else 0
+
+
+def copy_newest(work: Work, sources: Sequence[str], key: str, length: int) -> list[tuple[int, str]]:
+    """Copy the newest entries of timelines to another one, which is made if it is new.
+
+    :param sources: their keys; like ``key`` not packed
+    :returns: the position of each source that has any, and what :class:`Ids` takes
+    """
+    values = {'keys': work.dialect.keys(list(map(pack, sources))), 'length': length}
+    if work.dialect.name == 'sqlite':
+        found = work.rows(work.dialect.newest_ids, values)  # type: ignore[attr-defined]
+        if found:
+            [(_, feed, _)], _ = _make(work, [key], ())
+            work.count(work.dialect.copy_newest, {**values, 'feed': feed})
+        return found
+    values.update(key=pack(key), version=work.dialect.fresh_version())
+    for _ in range(ATTEMPTS):
+        rows = work.rows(work.dialect.copy_newest, values)
+        if all(there for _, _, there in rows):
+            break
+    return [(place, joined) for place, joined, _ in rows]
 
 
 def replace(work: Work, key: str, rows: Rows) -> set[int]:

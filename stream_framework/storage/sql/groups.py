@@ -18,7 +18,7 @@ from stream_framework.storage.sql import client, entries
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.lists_storage import SqlListsStorage
 from stream_framework.storage.sql.numbers import decode, encode
-from stream_framework.storage.sql.texts import pack
+from stream_framework.storage.sql.texts import pack, pack_all
 
 if TYPE_CHECKING:
     from stream_framework.storage.sql.timeline_storage import SqlTimelineStorage
@@ -48,7 +48,7 @@ def _read(
 ) -> list[Snapshot]:
     snapshots: list[Snapshot] = []
     for some_keys in iter_parts(keys, max(1, ENTRIES_AT_A_TIME // max(length, 1))):
-        packed = list(map(pack, some_keys))
+        packed = pack_all(some_keys)
 
         def work(work: Work, packed: list[str] = packed) -> list[Any]:
             given = {'keys': work.dialect.keys(packed), 'length': length, **values}

@@ -13,6 +13,7 @@ it is, and can be read with any tool.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from stream_framework.exceptions import SerializationException
@@ -46,6 +47,18 @@ def pack(value: Any) -> str:
     if '\x00' in value or value[:1] == MARK:
         return f'{MARK}s{base64.b64encode(value.encode()).decode()}'
     return value
+
+
+def pack_all(values: Sequence[str]) -> list[str]:
+    """Return what is stored of some texts; quick where all are plain, as keys of feeds are.
+
+    >>> pack_all(['feed_1', 'feed_2'])
+    ['feed_1', 'feed_2']
+    """
+    joined = ''.join(values)
+    if joined.isascii() and '\x00' not in joined and MARK not in joined:
+        return list(values)
+    return list(map(pack, values))
 
 
 def unpack(stored: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity
-from stream_framework.storage.abilities import GuardsGroups, ListsTimelines
+from stream_framework.storage.abilities import CopiesNewest, GuardsGroups, ListsTimelines
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write
 from stream_framework.storage.changes import Change, Pairs, Snapshot
@@ -17,7 +17,7 @@ from stream_framework.storage.sql.activity_storage import SqlActivityStorage
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, encode
 from stream_framework.storage.sql.seen import SqlKeepsSeen
-from stream_framework.storage.sql.texts import pack, unpack
+from stream_framework.storage.sql.texts import MARK, pack, pack_all, unpack
 from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: How many feeds are looked at, and deleted, at a time.
@@ -45,8 +45,8 @@ class SqlBatch(BaseBatch):
                 found = intents.get(work, wanted)
             return found
 
-        # PostgreSQL needs no transaction around one statement.
-        single = len(writes) == 1 and _is_one_statement(writes[0]) and not wanted
+        # PostgreSQL needs no transaction around one statement; on SQLite there may be another one, which makes feeds.
+        single = client.current_dialect() != 'sqlite' and len(writes) == 1 and _is_one_statement(writes[0])
         found = client.run(work, _about(writes), single=single)
         if wanted and found is not None:
             self.intents = found
@@ -60,7 +60,7 @@ class SqlBatch(BaseBatch):
         return names if isinstance(storage, SqlActivityStorage) and storage.reads_intents_as_usual else ()
 
 
-class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelineStorage):
+class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, GuardsGroups, BaseTimelineStorage):
     """Timelines in the tables ``stream_feeds`` and ``stream_entries``.
 
     Trimming is not free here, so a write trims by the feed's ``trim_chance``: a chunk of a fan-out as a whole.
@@ -122,19 +122,21 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelin
         return self._write(work, write)[0]
 
     def _write(self, work: Work, write: Write, wanted: Sequence[str] = ()) -> tuple[int, list[str | None] | None]:
-        keys = list(map(pack, write.keys))
         done, found = 0, None
-        if write.operation != 'trim' and self.holds_groups:
+        holds_groups = self.holds_groups
+        adds = write.operation == 'add' and bool(write.data)
+        keys = pack_all(write.keys) if holds_groups or not adds or write.trim_length is not None else ()
+        if write.operation != 'trim' and holds_groups:
             # What a change was planned for isn't there any more.
             entries.touch(work, keys)
-        if write.operation == 'add' and write.data:
+        if adds:
             rows = entries.rows_of(self.order, write.data)
             replacing = any(data is not None for _, data in rows)
-            if replacing and len(keys) == 1:
+            if replacing and len(write.keys) == 1:
                 # So that what is new can be counted.
-                entries.replace(work, keys[0], rows)
+                entries.replace(work, pack(write.keys[0]), rows)
                 replacing = False
-            done, found = entries.add(work, keys, rows, wanted, replacing)
+            done, found = entries.add(work, write.keys, rows, wanted, replacing)
         elif write.operation == 'remove' and write.data:
             numbers = [self.order(item) for item in write.data]
             done = entries.remove(work, keys, list(map(encode, numbers)))
@@ -179,7 +181,9 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelin
         metrics = self.metrics
         with metrics.feed_reads_timer(type(self)), metrics.feed_reads_timer(type(activity_storage)):
             found = client.rows(statement, f'feed {key!r}', **values)
-        there = [(decode(number), unpack(data)) for number, data in found if data is not None]
+        there = [
+            (decode(number), data if data[:1] != MARK else unpack(data)) for number, data in found if data is not None
+        ]
         metrics.on_feed_read(type(self), len(found))
         if found:
             metrics.on_feed_read(type(activity_storage), len(there))
@@ -205,6 +209,36 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelin
             data = decoded
         return (ids.format_group_id(decoded) if self.holds_groups else decoded), unpack_data(data)
 
+    def copies_from(self, source: Any) -> bool:
+        """Whether both hold ids only, and write and read them by no hook of a subclass."""
+        return (
+            isinstance(source, SqlTimelineStorage)
+            and source.holds_references
+            and source._newest_as_usual
+            and self.serializer.holds_references
+            and self.writes_as_usual
+            and self._copies_as_usual
+        )
+
+    _newest_as_usual = unchanged('read_newest', 'load_entry', 'pair')
+    _copies_as_usual = unchanged('get_batch_interface', 'serialize_activities', 'serialize_activity')
+
+    def copy_newest(
+        self, sources: Sequence[str], key: str, length: int, trim_length: int | None
+    ) -> list[Iterable[int]]:
+        """One transaction: one statement on PostgreSQL, three on SQLite, and one that trims."""
+
+        def work(work: Work) -> list[tuple[int, str]]:
+            found = entries.copy_newest(work, sources, key, length)
+            if trim_length is not None:
+                entries.trim(work, [pack(key)], trim_length)
+            return found
+
+        found = dict(client.run(work, f'feed {key!r}'))
+        copied = [entries.Ids(found.get(place, '')) for place in range(len(sources))]
+        self.metrics.on_feed_write(type(self), sum(map(len, copied)))
+        return list(copied)
+
     def get_index_of(self, key: str, activity_id: Any) -> int:
         """One statement."""
         number = self.order(activity_id)
@@ -222,7 +256,7 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, GuardsGroups, BaseTimelin
         """Delete the feed's row, its entries, and how far it was seen, in one transaction."""
 
         def work(work: Work) -> None:
-            work.known.discard(pack(key))
+            work.known.discard(key)
             found = [number for (number,) in work.rows(work.dialect.delete_feed, {'key': pack(key)})]
             if found:
                 work.count(work.dialect.delete_entries, {'ids': work.dialect.ids(found)})

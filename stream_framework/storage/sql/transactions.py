@@ -56,12 +56,11 @@ def transaction(target: Any) -> Iterator[None]:
     current = _connection_getter(target)
     dialect = dialect_of(current().engine.dialect.name, config.get_schema())
     url = current().engine.url
-    known: set[str] = set()
 
     def work() -> Work:
         connection = current()
         _pending_of(connection)
-        return AlchemyWork(connection, dialect, known)
+        return AlchemyWork(connection, dialect)
 
     joined = Joined(work, dialect, config.address_of(url), config.secrets_of(url))
     # From here on savepoints are seen.
@@ -202,12 +201,11 @@ def _django_transaction(alias: str) -> Iterator[None]:
         ) from error
     connection = django.connections[alias]
     dialect = dialect_of(connection.vendor, config.get_schema())
-    known: set[str] = set()
 
     def work() -> Work:
         connection.ensure_connection()
         connection.validate_no_broken_transaction()
-        return DriverWork(connection.connection, dialect, known)
+        return DriverWork(connection.connection, dialect)
 
     def collect(call: Call) -> None:
         django.transaction.on_commit(functools.partial(_outside, call), using=alias)

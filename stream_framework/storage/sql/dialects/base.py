@@ -49,6 +49,8 @@ class Dialect:
     remove_between = """
         DELETE FROM {entries}
         WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND number BETWEEN :low AND :high"""
+    #: Copies the newest entries of many timelines to another one.
+    copy_newest: str
     #: Replaces the data of entries of one timeline; gives their numbers.
     replace_entries: str
     existing_entries = """

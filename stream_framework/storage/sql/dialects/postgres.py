@@ -41,6 +41,24 @@ class Postgres(Dialect):
             ORDER BY f.id, d.number ON CONFLICT (feed, number) DO NOTHING RETURNING 1)
         SELECT (SELECT count(*) FROM f), (SELECT count(*) FROM put)"""
     put_entries = add_entries.replace('DO NOTHING RETURNING 1)', 'DO UPDATE SET data = excluded.data RETURNING 1)')
+    #: Gives position of each source, its numbers in one text, and whether the feed to copy to is there.
+    copy_newest = """
+        WITH picked AS (
+            SELECT k.position - 1 AS position, e.number FROM {keys} JOIN {feeds} f ON f.key = k.key
+            CROSS JOIN LATERAL (
+                SELECT number FROM {entries} WHERE feed = f.id ORDER BY number DESC LIMIT :length) e),
+        known AS (SELECT id FROM {feeds} WHERE key = :key),
+        made AS (
+            INSERT INTO {feeds} (key, version) SELECT :key, :version::bigint
+            WHERE NOT EXISTS (SELECT 1 FROM known) AND EXISTS (SELECT 1 FROM picked)
+            ON CONFLICT (key) DO NOTHING RETURNING id),
+        f AS (SELECT id FROM known UNION ALL SELECT id FROM made),
+        put AS (
+            INSERT INTO {entries} (feed, number)
+            SELECT f.id, p.number FROM f CROSS JOIN (SELECT DISTINCT number FROM picked) p ORDER BY p.number
+            ON CONFLICT (feed, number) DO NOTHING)
+        SELECT position, string_agg(encode(number, 'hex'), ','), EXISTS (SELECT 1 FROM f) FROM picked
+        GROUP BY position"""
     replace_entries = """
         UPDATE {entries} e SET data = d.data FROM {rows}
         WHERE e.feed = (SELECT id FROM {feeds} WHERE key = :key) AND e.number = d.number

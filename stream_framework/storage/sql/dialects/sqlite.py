@@ -28,25 +28,35 @@ class Sqlite(Dialect):
         'for_update': '',
     }
 
-    # Only for feeds that are there; what makes the others comes before.
-    add_entries = """
-        INSERT INTO {entries} (feed, number, data)
-        SELECT f.id, d.number, d.data FROM {keys} CROSS JOIN {feeds} f ON f.key = k.key CROSS JOIN {rows} WHERE true
-        ON CONFLICT (feed, number) DO NOTHING"""
-    put_entries = add_entries.replace('DO NOTHING', 'DO UPDATE SET data = excluded.data')
+    # Only for feeds that are there; what makes the others comes before. OR IGNORE, because for ON CONFLICT SQLite first
+    # saves each page that it changes.
+    _of_known = """
+        FROM json_each(:ids) k CROSS JOIN {feeds} f ON f.id = k.value{cross}
+        WHERE EXISTS (SELECT 1 FROM {feeds} WHERE id = :newest AND version BETWEEN :lowest AND :highest)"""
+    add_entries = (
+        'INSERT OR IGNORE INTO {entries} (feed, number, data) SELECT f.id, d.number, d.data'
+        + _of_known.replace('{cross}', ' CROSS JOIN {rows}')
+    )
+    put_entries = (
+        add_entries.replace(' OR IGNORE', '') + ' ON CONFLICT (feed, number) DO UPDATE SET data = excluded.data'
+    )
     #: The same for one id, which most fan-outs are about.
-    add_entry = """
-        INSERT INTO {entries} (feed, number)
-        SELECT f.id, :number FROM {keys} CROSS JOIN {feeds} f ON f.key = k.key WHERE true
-        ON CONFLICT (feed, number) DO NOTHING"""
+    add_entry = 'INSERT OR IGNORE INTO {entries} (feed, number) SELECT f.id, :number' + _of_known.replace('{cross}', '')
+    _newest = """
+        FROM {keys} CROSS JOIN {feeds} f ON f.key = k.key CROSS JOIN {entries} e
+        ON e.feed = f.id AND e.number >= coalesce(
+            (SELECT number FROM {entries} WHERE feed = f.id ORDER BY number DESC LIMIT 1 OFFSET :length - 1), x'')"""
+    #: The newest entries of many feeds: position of the key, and their numbers in one text.
+    newest_ids = 'SELECT k.position, group_concat(hex(e.number))' + _newest + ' GROUP BY k.position'
+    copy_newest = 'INSERT OR IGNORE INTO {entries} (feed, number) SELECT :feed, e.number' + _newest
     replace_entries = """
         UPDATE {entries} SET data = d.data FROM {rows}
         WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND {entries}.number = d.number
         RETURNING number"""
-    #: Makes feeds, and reads intents on the way: gives whether each is new, and the intents as JSON.
+    #: Makes feeds, and reads intents on the way: gives key, id and version of each, and the intents as JSON.
     make_and_read = """
         INSERT INTO {feeds} AS f (key, version) SELECT k.key, :version FROM {keys} WHERE true
-        ON CONFLICT (key) DO UPDATE SET version = f.version RETURNING version = :version, (
+        ON CONFLICT (key) DO UPDATE SET version = f.version RETURNING key, id, version, (
             SELECT json_group_object(i.name, i.value) FROM json_each(:names) n CROSS JOIN {intents} i
             ON i.name = n.value WHERE i.expires > :now)"""
     newest_of_many = """
@@ -85,8 +95,8 @@ class Sqlite(Dialect):
         return _json(list(keys))
 
     def ids(self, ids: Sequence[int]) -> Any:
-        """JSON."""
-        return _json(list(ids))
+        """JSON, which a list of ints is written as."""
+        return str(list(ids))
 
     def rows(self, numbers: Sequence[bytes], datas: Sequence[str | None] | None = None) -> Iterator[Values]:
         """All ids of one length at once; nearly all have the same."""
@@ -139,5 +149,5 @@ class Sqlite(Dialect):
             given = '[]'
 
 
-def _json(values: Any) -> str:
-    return json.dumps(values, ensure_ascii=False, separators=(',', ':'))
+#: Made once: ``json.dumps`` makes one for each call that wants other separators.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).encode
