@@ -247,4 +247,5 @@ def test_work_that_others_get_in_the_way_of_is_tried_again(database: Any) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tries) == 3
+    # It may be undone more than once: who waits for the row wakes up late.
+    assert len(tries) >= 3

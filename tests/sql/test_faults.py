@@ -378,8 +378,13 @@ def test_an_engine_of_the_applications(path: pathlib.Path) -> None:
             connected.exec_driver_sql("DELETE FROM stream_feeds WHERE key = 'nobody'")
             assert len(Flat(1)[:5]) == 3
         assert (Flat(1).count(), Notifications(1).count_unseen()) == (3, 1)
+        # A single statement is committed, too.
+        UserFeed.insert_activity(act(7))
+        Flat.get_timeline_storage().trim(Flat(1).key, 2)
         connection.reset()
         assert engine.connect().close() is None
+        assert UserFeed.get_activity_storage().get_many([act(7).serialization_id]) == [act(7)]
+        assert Flat(1).count() == 2
     finally:
         settings.configure(STREAM_SQL_ENGINE=None)
         engine.dispose()

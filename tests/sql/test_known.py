@@ -12,7 +12,7 @@ import pytest
 from stream_framework import settings
 from stream_framework.feed_managers.base import add_operation
 from stream_framework.storage.sql import connection, transaction
-from stream_framework.storage.sql.connection import get_engine
+from stream_framework.storage.sql.connection import get_database, get_engine
 from tests.contracts.support import act, acts
 from tests.sql.support import AllManager, Flat, FlatManager, UserFeed
 
@@ -58,6 +58,18 @@ def test_feeds_that_somebody_else_deleted(path: pathlib.Path) -> None:
     assert [Flat(user).count() for user in (1, 2, 3)] == [1, 2, 1]
     assert Flat(1).add(act(2)) == 0
     assert Flat(1).add_many([act(2), act(3)]) == 1
+
+
+def test_the_newest_feed_was_deleted_by_somebody_else(path: pathlib.Path) -> None:
+    fan_out([1, 2, 3], act(1))
+    with sqlite3.connect(path) as other:
+        other.execute("DELETE FROM stream_entries WHERE feed = (SELECT id FROM stream_feeds WHERE key = 'flat:3')")
+        other.execute("DELETE FROM stream_feeds WHERE key = 'flat:3'")
+    fan_out([1, 2], act(2))
+    assert [Flat(user).count() for user in (1, 2, 3)] == [2, 2, 0]
+    # What was known is forgotten, and known again.
+    assert get_database().known.find(['flat:1', 'flat:2']) is not None
+    assert get_database().known.find(['flat:3']) is None
 
 
 def test_feeds_of_a_transaction_that_is_rolled_back(database: Any) -> None:

@@ -195,42 +195,52 @@ def _run_once(database: Database, function: Callable[[Work], Result], single: bo
     engine = database.engine
     if engine.dispatch.before_cursor_execute or engine.dispatch.after_cursor_execute or engine.echo:
         return _run_by_alchemy(database, function, single)
-    lease = database.leases.take()
-    work = DriverWork(lease.connection, database.dialect, database.known)
+    pooled = database.connections.take()
+    work = DriverWork(pooled.dbapi_connection, database.dialect, database.known)
+    run_on = _run_on_sqlite if database.dialect.name == 'sqlite' else _run_on_server
     try:
-        if lease.is_sqlite:
-            result = _run_on_sqlite(work, function, single)
-        else:
-            lease.set_autocommit(single)
-            result = function(work)
-            if not single:
-                lease.connection.commit()
+        result = run_on(work, function, single)
     except BaseException as error:
         if _is_disconnect(database, error):
-            lease.pooled.invalidate(error)
+            pooled.invalidate(error)
         # Rolls back what was not committed.
-        lease.close()
+        pooled.close()
         raise
-    database.leases.give_back(lease)
-    if work.made:
-        database.known.add(work.made)
+    database.connections.give_back(pooled)
+    database.known.add(work.made)
     return result
 
 
 def _run_on_sqlite(work: DriverWork, function: Callable[[Work], Result], single: bool) -> Result:
     connection = work.connection
-    if single:
-        return function(work)
-    # Not a deferred transaction: two that read first and then write would get in each other's way.
-    connection.execute('BEGIN IMMEDIATE')
+    if not single:
+        # Not a deferred transaction: two that read first and then write would get in each other's way.
+        connection.execute('BEGIN IMMEDIATE')
     try:
         result = function(work)
-        connection.commit()
+        # With an engine of the application's the driver may have begun one for a single statement, too.
+        if connection.in_transaction:
+            connection.commit()
         return result
     except BaseException:
         if connection.in_transaction:
             connection.rollback()
         raise
+
+
+def _run_on_server(work: DriverWork, function: Callable[[Work], Result], single: bool) -> Result:
+    connection = work.connection
+    if not (single and hasattr(connection, 'autocommit')):
+        result = function(work)
+        connection.commit()
+        return result
+    was = connection.autocommit
+    connection.autocommit = True
+    try:
+        return function(work)
+    finally:
+        if not getattr(connection, 'closed', False):
+            connection.autocommit = was
 
 
 def _run_by_alchemy(database: Database, function: Callable[[Work], Result], single: bool) -> Result:

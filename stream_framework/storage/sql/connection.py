@@ -17,9 +17,9 @@ from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.storage.sql import config
 from stream_framework.storage.sql.config import sqlalchemy as sa
+from stream_framework.storage.sql.connections import Connections
 from stream_framework.storage.sql.dialects import Dialect, dialect_of
 from stream_framework.storage.sql.known import KnownFeeds
-from stream_framework.storage.sql.leases import Leases
 
 _NAMES = ('STREAM_SQL_URL', 'STREAM_SQL_OPTIONS', 'STREAM_SQL_ENGINE', 'STREAM_SQL_SCHEMA')
 
@@ -41,13 +41,13 @@ class Database:
         #: Whether the tables were found to be there, of this version.
         self.is_ready = False
         self.known = KnownFeeds()
-        self.leases = Leases(engine, owned)
+        self.connections = Connections(engine, owned)
         #: Keeps what is in memory alive.
         self.keeper: Any = None
 
     def close(self) -> None:
         """Close what is open, where the engine is ours."""
-        self.leases.close()
+        self.connections.close()
         if self.owned:
             self.engine.dispose()
         if self.keeper is not None:
@@ -230,7 +230,7 @@ def _before_fork() -> None:
     gate.close()
     # In this process they are opened again when they are needed.
     if _open is not None and _open.dialect.name == 'sqlite' and _open.keeper is None:
-        _open.leases.close()
+        _open.connections.close()
         _open.engine.dispose()
 
 

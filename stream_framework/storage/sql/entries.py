@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from stream_framework.exceptions import StorageError
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.sql.client import Work
-from stream_framework.storage.sql.known import CHANGES, Feed
+from stream_framework.storage.sql.known import CHANGES, NOTHING, Feed
 from stream_framework.storage.sql.numbers import decode, encode
 from stream_framework.storage.sql.texts import pack, pack_all, unpack
 
@@ -58,46 +59,61 @@ def add(
 def _add_on_sqlite(
     work: Work, keys: Sequence[str], rows: Rows, wanted: Sequence[str], replacing: bool
 ) -> tuple[int, list[str | None] | None]:
-    new = 0
     known = work.known.find(keys)
-    if known is not None:
-        new = _insert(work, *known, rows, replacing)
-        if new == len(keys) * len(rows):
-            return new, None
-    # Either it was there already, or some feeds are not there any more.
-    feeds, found = _make(work, keys, wanted)
-    ids = [number for _, number, _ in feeds]
-    if known is None or not set(ids).issubset(known[0]):
-        new += _insert(work, ids, max((number, version) for _, number, version in feeds), rows, replacing)
-    return new, found
+    ids, newest = known or ([], NOTHING)
+    new = _insert(work, ids, newest, rows, replacing) if ids else 0
+    if known is not None and new == len(keys) * len(rows):
+        return new, None
+    # Some entries were there already; or some feeds are not there any more, or it is another file.
+    made = _make(work, keys, wanted, newest)
+    found_ids = [number for _, number, _ in made.feeds]
+    if not made.proven or not set(found_ids).issubset(ids):
+        if known is not None:
+            work.known.clear()
+        added = _insert(work, found_ids, max((number, version) for _, number, version in made.feeds), rows, replacing)
+        new = added if replacing else new + added
+    return new, made.intents
 
 
-def _make(work: Work, keys: Sequence[str], wanted: Sequence[str]) -> tuple[list[Feed], list[str | None]]:
-    """Make feeds, and read intents in the same statement: while this transaction writes, nobody sets any.
+class Made(NamedTuple):
+    """Feeds that are there now."""
 
-    :returns: all of the feeds, and the intents
-    """
+    feeds: list[Feed]
+    #: Those that were to be read along.
+    intents: list[str | None]
+    #: Whether the newest feed that was known is there, so that all that is known is of this file.
+    proven: bool
+
+
+def _make(work: Work, keys: Sequence[str], wanted: Sequence[str] = (), newest: tuple[int, int] = NOTHING) -> Made:
+    """Make feeds, and read intents in the same statement: while this transaction writes, nobody sets any."""
     packed = dict(zip(pack_all(keys), keys, strict=True))
     values = {
         'keys': work.dialect.keys(list(packed)),
         'version': work.dialect.fresh_version(),
         'names': work.dialect.keys(list(map(pack, wanted))),
         'now': time.time(),
+        **_proof(newest),
     }
     rows = work.rows(work.dialect.make_and_read, values)  # type: ignore[attr-defined]
-    feeds = [(packed[key], number, version) for key, number, version, _ in rows]
+    feeds = [(packed[key], number, version) for key, number, version, _, _ in rows]
     work.made += feeds
-    found = {unpack(name): value for name, value in json.loads(rows[0][3]).items()}
-    return feeds, [found.get(name) for name in wanted]
+    _, _, _, names, proven = rows[0]
+    found = {unpack(name): value for name, value in json.loads(names).items()}
+    return Made(feeds, [found.get(name) for name in wanted], bool(proven))
+
+
+def _proof(newest: tuple[int, int]) -> dict[str, int]:
+    number, version = newest
+    return {'newest': number, 'lowest': version, 'highest': version + CHANGES}
 
 
 def _insert(work: Work, ids: Sequence[int], newest: tuple[int, int], rows: Rows, replacing: bool) -> int:
     """Add entries to feeds by their ids.
 
-    :param newest: id and version of the newest feed that is known: none is there without it
+    :param newest: id and version of the newest feed that is known: nothing is added without it
     """
-    number, version = newest
-    values = {'ids': work.dialect.ids(ids), 'newest': number, 'lowest': version, 'highest': version + CHANGES}
+    values = {'ids': work.dialect.ids(ids), **_proof(newest)}
     if len(rows) == 1 and rows[0][1] is None:
         return work.count(work.dialect.add_entry, {**values, 'number': rows[0][0]})  # type: ignore[attr-defined]
     numbers, datas = [row[0] for row in rows], [row[1] for row in rows]
@@ -116,6 +132,11 @@ def _add_on_postgres(work: Work, keys: Sequence[str], rows: Rows, replacing: boo
             new += count
             if feeds >= len(keys):
                 break
+        else:
+            raise StorageError(
+                f'feed {keys[0]!r} and {len(keys) - 1} more: some are made and deleted all the time by other '
+                'transactions; running the same work again is safe'
+            )
     return new
 
 
@@ -146,7 +167,7 @@ def copy_newest(work: Work, sources: Sequence[str], key: str, length: int) -> li
     if work.dialect.name == 'sqlite':
         found = work.rows(work.dialect.newest_ids, values)  # type: ignore[attr-defined]
         if found:
-            [(_, feed, _)], _ = _make(work, [key], ())
+            [(_, feed, _)] = _make(work, [key]).feeds
             work.count(work.dialect.copy_newest, {**values, 'feed': feed})
         return found
     values.update(key=pack(key), version=work.dialect.fresh_version())

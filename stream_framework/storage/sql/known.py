@@ -19,13 +19,17 @@ CHANGES = 10**9
 Feed = tuple[str, int, int]
 
 
+#: Id and version of the newest feed where none is known.
+NOTHING = (0, 0)
+
+
 class _Generation:
     """What is known until all of it is forgotten."""
 
     def __init__(self) -> None:
         self.ids: dict[str, int] = {}
         #: Id and version of the newest.
-        self.newest = (0, 0)
+        self.newest = NOTHING
 
 
 class KnownFeeds:

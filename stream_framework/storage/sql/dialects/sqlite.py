@@ -53,12 +53,14 @@ class Sqlite(Dialect):
         UPDATE {entries} SET data = d.data FROM {rows}
         WHERE feed = (SELECT id FROM {feeds} WHERE key = :key) AND {entries}.number = d.number
         RETURNING number"""
-    #: Makes feeds, and reads intents on the way: gives key, id and version of each, and the intents as JSON.
+    #: Makes feeds, and reads intents on the way: gives key, id and version of each, the intents as JSON, and whether
+    #: the newest feed that was known is there.
     make_and_read = """
         INSERT INTO {feeds} AS f (key, version) SELECT k.key, :version FROM {keys} WHERE true
         ON CONFLICT (key) DO UPDATE SET version = f.version RETURNING key, id, version, (
             SELECT json_group_object(i.name, i.value) FROM json_each(:names) n CROSS JOIN {intents} i
-            ON i.name = n.value WHERE i.expires > :now)"""
+            ON i.name = n.value WHERE i.expires > :now),
+            EXISTS (SELECT 1 FROM {feeds} WHERE id = :newest AND version BETWEEN :lowest AND :highest)"""
     newest_of_many = """
         SELECT k.position, f.version, e.number, e.data
         FROM {keys} CROSS JOIN {feeds} f ON f.key = k.key LEFT JOIN {entries} e
