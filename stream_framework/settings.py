@@ -129,21 +129,35 @@ def _from_django(name: str) -> Any:
 def _django_settings() -> Any:
     # Nobody can have configured Django without importing this, or naming the module of its settings.
     django_conf = sys.modules.get('django.conf')
-    if django_conf is None and os.environ.get('DJANGO_SETTINGS_MODULE'):
+    if django_conf is None and not _variable('DJANGO_SETTINGS_MODULE'):
+        return _missing
+    if django_conf is None:
         try:
             django_conf = importlib.import_module('django.conf')
         except ImportError:
             return _missing
     settings = getattr(django_conf, 'settings', None)
-    if settings is None or not (settings.configured or os.environ.get('DJANGO_SETTINGS_MODULE')):
+    if settings is None or not (settings.configured or _variable('DJANGO_SETTINGS_MODULE')):
         return _missing
     return settings
 
 
 def _from_environment(name: str) -> Any:
     variable, read = _ENVIRONMENT.get(name, (None, None))
-    text = os.environ.get(variable, '').strip() if variable else ''
+    text = _variable(variable).strip() if variable else ''
     return read(text) if read and text else _missing
+
+
+def _variable(name: str) -> str:
+    """Return an environment variable, ``''`` where there is none.
+
+    Settings are looked up seven times for a page. ``os.environ.get`` takes most of that time for a variable that isn't
+    there, because it raises two exceptions; the dict behind it raises none.
+    """
+    data: dict[bytes, bytes] | None = getattr(os.environ, '_data', None)
+    if data is not None and os.name == 'posix' and name.encode() not in data:
+        return ''
+    return os.environ.get(name, '')
 
 
 @functools.lru_cache(maxsize=8)

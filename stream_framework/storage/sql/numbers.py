@@ -22,6 +22,8 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 #: How many bytes nearly all ids take.
 WIDTH = 12
 
@@ -53,3 +55,13 @@ def decode(stored: bytes) -> int:
     if stored[0] == 255:
         return int.from_bytes(stored[5:], 'big')
     return -int.from_bytes(bytes(255 - byte for byte in stored[5:]), 'big')
+
+
+def decode_all(stored: Iterable[bytes]) -> list[int]:
+    """Return the numbers of some bytes; quicker than one by one.
+
+    >>> decode_all([encode(17), encode(10**40)]) == [17, 10**40]
+    True
+    """
+    from_bytes = int.from_bytes
+    return [from_bytes(each, 'big') - _OFFSET if len(each) == WIDTH else decode(each) for each in stored]

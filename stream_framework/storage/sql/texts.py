@@ -77,3 +77,14 @@ def unpack(stored: Any) -> Any:
     except ValueError as error:
         raise SerializationException(f'{short(stored)} is no stored text: {error}') from error
     raise SerializationException(f'{short(stored)} is no stored text')
+
+
+def unpack_all(stored: list[Any]) -> list[Any]:
+    """Return what :func:`pack` was given of some texts; quick where all are plain.
+
+    >>> unpack_all([pack('plain'), pack('a\\0b')])
+    ['plain', 'a\\x00b']
+    """
+    if MARK in ''.join(stored):
+        return list(map(unpack, stored))
+    return stored

@@ -15,9 +15,9 @@ from stream_framework.storage.changes import Change, Pairs, Snapshot
 from stream_framework.storage.sql import client, entries, groups, intents, seen
 from stream_framework.storage.sql.activity_storage import SqlActivityStorage
 from stream_framework.storage.sql.client import Work
-from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, encode
+from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, decode_all, encode
 from stream_framework.storage.sql.seen import SqlKeepsSeen
-from stream_framework.storage.sql.texts import MARK, pack, pack_all, unpack
+from stream_framework.storage.sql.texts import pack, pack_all, unpack, unpack_all
 from stream_framework.utils.shortcuts import shortcut, unchanged
 
 #: How many feeds are looked at, and deleted, at a time.
@@ -181,9 +181,10 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, GuardsGroup
         metrics = self.metrics
         with metrics.feed_reads_timer(type(self)), metrics.feed_reads_timer(type(activity_storage)):
             found = client.rows(statement, f'feed {key!r}', **values)
-        there = [
-            (decode(number), data if data[:1] != MARK else unpack(data)) for number, data in found if data is not None
-        ]
+        rows = [row for row in found if row[1] is not None]
+        there = list(
+            zip(decode_all([number for number, _ in rows]), unpack_all([data for _, data in rows]), strict=True)
+        )
         metrics.on_feed_read(type(self), len(found))
         if found:
             metrics.on_feed_read(type(activity_storage), len(there))
