@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import click
 from celery import Celery
@@ -27,6 +27,7 @@ from social import check, feeds, network
 
 from stream_framework import settings
 from stream_framework.exceptions import StreamFrameworkError
+from stream_framework.feeds.aggregated_feed.base import AggregatedFeed
 from stream_framework.utils import get_metrics_instance
 
 #: The manager of each backend. Its module is imported when it is needed, since its client may not be installed.
@@ -214,7 +215,8 @@ def show_reader(manager: feeds.SocialManager, reader: int) -> None:
         for activity in page:
             click.echo(f'  {activity.time:%Y-%m-%d %H:%M}  {activity.actor_id} wrote to {activity.target_id}')
     click.echo(f'\nGrouped news of {reader}')
-    for group in mine['grouped'][:SHOWN]:
+    # A type checker knows that it is one of the manager's feeds, and not which.
+    for group in cast(AggregatedFeed, mine['grouped'])[:SHOWN]:
         click.echo(f'  {group.updated_at:%Y-%m-%d}  {actors(group)} wrote to {group.last_activity.target_id}')
     notifications = mine['notifications']
     click.echo(f'\nNotifications of {reader}, {notifications.count_unseen()} unseen')

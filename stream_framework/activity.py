@@ -69,6 +69,7 @@ class Activity(BaseActivity):
     _stored_id: int | None = None
     _stored_as: tuple[Any, ...] | None = None
 
+    verb: type[Verb]
     actor_id: Id | None
     object_id: Id
     target_id: Id | None

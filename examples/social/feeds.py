@@ -12,6 +12,7 @@ from typing import Any
 from stream_framework.activity import Activity
 from stream_framework.aggregators.base import BaseAggregator, RecentRankMixin
 from stream_framework.feed_managers.base import Manager
+from stream_framework.feeds.notification_feed.base import BaseNotificationFeed
 from stream_framework.metrics.base import Metrics
 from stream_framework.storage.base_follow_storage import BaseFollowStorage
 from stream_framework.verbs import register
@@ -95,6 +96,7 @@ class SocialManager(Manager):
     follows.
     """
 
+    notification_feed_class: type[BaseNotificationFeed]
     follow_storage_class: type[BaseFollowStorage]
     #: Keeps the follows of the example apart from those of an application of yours.
     follow_name = 'newsfeed'

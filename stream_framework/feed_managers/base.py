@@ -24,7 +24,6 @@ from stream_framework.feed_managers.audience import (
     leave_out_at_once,
     with_source,
 )
-from stream_framework.feed_managers.copying import NOTIFICATIONS
 from stream_framework.feed_managers.follows import Follows
 from stream_framework.feed_managers.intents import ADDED, REMOVED, UPDATED, intents_of
 from stream_framework.feed_managers.updating import is_updating, set_fingerprint, updating
@@ -203,17 +202,6 @@ class Manager(Follows):
         {'board': 'tea'}
         """
         self.update_user_activities([activity])
-
-    def get_feeds(self, user_id: Any) -> dict[str, Any]:
-        """Return name -> feed, for one user.
-
-        >>> manager.get_feeds(7)
-        {'normal': <PinFeed: pins:7>}
-        """
-        feeds = {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
-        if self.notification_feed_class is not None:
-            feeds.setdefault(NOTIFICATIONS, self.notification_feed_class(user_id))
-        return feeds
 
     def get_notified_ids(self, activity: Activity) -> Iterable[Any]:
         """Return whom an activity notifies; the application defines it where it has a ``notification_feed_class``.

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 from stream_framework import tasks
 from stream_framework.feed_managers import following
+from stream_framework.feed_managers.copying import NOTIFICATIONS
 from stream_framework.feed_managers.intents import FOLLOWED, LEFT, UNFOLLOWED, intents_of
 from stream_framework.feed_managers.relations import Relations
 from stream_framework.feeds.base import BaseFeed
 from stream_framework.feeds.stored import stored_already
+from stream_framework.typing import (
+    Feed_co,
+    FeedsAndNotifications,
+    HasFeeds,
+    HasNotifications,
+    HasUserFeeds,
+    Notifications_co,
+    UserId,
+)
 from stream_framework.utils import chunks
 
 
 class Follows(Relations):
     """Copies what somebody did into the feeds of a new follower, and takes it out again."""
 
-    def get_feeds(self, user_id: Any) -> dict[str, Any]:
-        """Return name -> feed, for one user; the manager defines it."""
-        raise NotImplementedError
-
-    def get_user_feed(self, user_id: Any) -> BaseFeed:
+    def get_user_feed(self: HasUserFeeds[Feed_co], user_id: Any) -> Feed_co:
         """Return the feed of what a user did.
 
         >>> manager.get_user_feed(13).key
         'user:13'
         """
-        return self.user_feed_class(user_id)
+        feed_class: Any = self.user_feed_class
+        return feed_class(user_id)
+
+    @overload
+    def get_feeds(
+        self: HasNotifications[Feed_co, Notifications_co], user_id: Any
+    ) -> FeedsAndNotifications[Feed_co, Notifications_co]: ...
+    @overload
+    def get_feeds(self: HasFeeds[Feed_co], user_id: Any) -> dict[str, Feed_co]: ...
+    def get_feeds(self, user_id: Any) -> Any:
+        """Return name -> feed, for one user.
+
+        >>> manager.get_feeds(7)
+        {'normal': <PinFeed: pins:7>}
+        """
+        feeds = {name: feed_class(user_id) for name, feed_class in self.feed_classes.items()}
+        if self.notification_feed_class is not None:
+            feeds.setdefault(NOTIFICATIONS, self.notification_feed_class(user_id))
+        return feeds
 
     def follow_user(
-        self, user_id: Any, target_user_id: Any, async_: bool = True, copy_limit: int | None = None
+        self, user_id: UserId, target_user_id: UserId, async_: bool = True, copy_limit: int | None = None
     ) -> None:
         """Follow one user; see :meth:`follow_many_users`.
 
@@ -45,7 +69,7 @@ class Follows(Relations):
         self.follow_many_users(user_id, [target_user_id], async_, **more)
 
     def follow_many_users(
-        self, user_id: Any, target_ids: Iterable[Any], async_: bool = True, copy_limit: int | None = None
+        self, user_id: UserId, target_ids: Iterable[UserId], async_: bool = True, copy_limit: int | None = None
     ) -> None:
         """Copy the newest ``follow_activity_limit`` activities of each of those who are followed into a user's feeds.
 
@@ -79,7 +103,9 @@ class Follows(Relations):
         else:
             tasks.follow_many(self, user_id, target_ids, follow_limit=limit)
 
-    def unfollow_user(self, user_id: Any, target_user_id: Any, async_: bool = True, keep_history: bool = False) -> None:
+    def unfollow_user(
+        self, user_id: UserId, target_user_id: UserId, async_: bool = True, keep_history: bool = False
+    ) -> None:
         """Unfollow one user; see :meth:`unfollow_many_users`.
 
         >>> manager.get_feeds(7)['normal'].add_many([Activity(13, Love, 42), Activity(14, Love, 43)])
@@ -92,7 +118,7 @@ class Follows(Relations):
         self.unfollow_many_users(user_id, [target_user_id], async_, **more)
 
     def unfollow_many_users(
-        self, user_id: Any, target_ids: Iterable[Any], async_: bool = True, keep_history: bool = False
+        self, user_id: UserId, target_ids: Iterable[UserId], async_: bool = True, keep_history: bool = False
     ) -> None:
         """Remove what these users did from a user's feeds: activities whose ``actor_id`` is among them.
 
@@ -145,7 +171,7 @@ class Follows(Relations):
                 feed.add_many(activities)
         return activities
 
-    def unfollow_feed(self, feed: BaseFeed, source_feed: BaseFeed) -> Any:
+    def unfollow_feed(self, feed: BaseFeed, source_feed: BaseFeed) -> object:
         """Remove the activities of one feed from another.
 
         :returns: what the feed's ``remove_many`` returns; ``None`` if there are none
@@ -159,7 +185,7 @@ class Follows(Relations):
         activities = source_feed[:]
         return feed.remove_many(activities) if activities else None
 
-    def apply_follow(self, user_id: Any, target_ids: Iterable[Any], follow_limit: int | None = None) -> None:
+    def apply_follow(self, user_id: UserId, target_ids: Iterable[UserId], follow_limit: int | None = None) -> None:
         """Do what following does, now, in this process; the task ``follow_many`` calls it.
 
         :param follow_limit: how many activities of each; default ``follow_activity_limit``
@@ -174,7 +200,7 @@ class Follows(Relations):
         for some_ids in chunks(target_ids, max(following.COPIED_AT_A_TIME // max(limit, 1), 1)):
             following.carry_out(self, intents_of(self), FOLLOWED, user_id, some_ids, limit)
 
-    def apply_unfollow(self, user_id: Any, source_ids: Iterable[Any]) -> None:
+    def apply_unfollow(self, user_id: UserId, source_ids: Iterable[UserId]) -> None:
         """Do what unfollowing does, now, in this process; the task ``unfollow_many`` calls it.
 
         >>> manager.get_feeds(7)['normal'].add(Activity(13, Love, 42))
@@ -186,7 +212,7 @@ class Follows(Relations):
         limit = self.follow_activity_limit
         following.carry_out(self, intents_of(self), UNFOLLOWED, user_id, source_ids, limit)
 
-    def _set_followed(self, user_id: Any, target_ids: list[Any]) -> None:
+    def _set_followed(self, user_id: UserId, target_ids: list[UserId]) -> None:
         """Set the intents of follows: only those that there are. Without one, nothing contradicts it."""
         if (intents := intents_of(self)) is not None:
             intents.set(intents.of_follows(user_id, target_ids), FOLLOWED, existing=True)

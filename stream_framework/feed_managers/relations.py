@@ -13,6 +13,7 @@ from stream_framework.exceptions import ConfigurationError, InvalidArgumentError
 from stream_framework.feed_managers.intents import UNFOLLOWED, intents_of
 from stream_framework.feeds.base import BaseFeed, UserBaseFeed
 from stream_framework.storage.base_follow_storage import BaseFollowStorage, Follow
+from stream_framework.typing import UserId
 
 
 class Relations:
@@ -57,33 +58,33 @@ class Relations:
         """
         return self._follows('get_user_followed_ids').iter_followed(user_id)
 
-    def is_following(self, user_id: Any, target_ids: Iterable[Any]) -> set[Any]:
+    def is_following(self, user_id: UserId, target_ids: Iterable[UserId]) -> set[UserId]:
         """Return those of some targets whom a user follows. One round trip for any number.
 
         :raises NotDefinedError: without a follow storage
         """
         return self._follows('is_following').is_following(user_id, target_ids)
 
-    def count_followers(self, user_id: Any) -> int:
+    def count_followers(self, user_id: UserId) -> int:
         """Count those who follow a user; on Cassandra 10,000 means so many or more."""
         return self._follows('count_followers').count_followers(user_id)
 
-    def count_followed(self, user_id: Any) -> int:
+    def count_followed(self, user_id: UserId) -> int:
         """Count those whom a user follows; on Cassandra 10,000 means so many or more."""
         return self._follows('count_followed').count_followed(user_id)
 
-    def get_followers(self, user_id: Any, limit: int = 25, before: Follow | None = None) -> list[Follow]:
+    def get_followers(self, user_id: UserId, limit: int = 25, before: Follow | None = None) -> list[Follow]:
         """Return a page of those who follow a user, newest first.
 
         :param before: the last one of the page before
         """
         return self._follows('get_followers').get_followers(user_id, limit, before)
 
-    def get_followed(self, user_id: Any, limit: int = 25, before: Follow | None = None) -> list[Follow]:
+    def get_followed(self, user_id: UserId, limit: int = 25, before: Follow | None = None) -> list[Follow]:
         """Return a page of those whom a user follows, newest first; like :meth:`get_followers`."""
         return self._follows('get_followed').get_followed(user_id, limit, before)
 
-    def mute_user(self, user_id: Any, target_id: Any, async_: bool = True) -> None:
+    def mute_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
         """Hide what a target does from a user: what is in his feeds leaves them. The follow stays.
 
         :param async_: through Celery, or at once
@@ -95,18 +96,18 @@ class Relations:
         self._set_unfollowed(user_id, [target_id], UNFOLLOWED)
         self._catch_up_without(user_id, target_id, async_)
 
-    def unmute_user(self, user_id: Any, target_id: Any, async_: bool = True) -> None:
+    def unmute_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
         """End a mute: what following would copy comes back, if the user follows the target."""
         storage = self._follows('unmute_user')
         self._check_ids(user_id, [target_id], async_)
         storage.unmute(user_id, target_id)
         self._catch_up_with(user_id, target_id, async_)
 
-    def get_muted(self, user_id: Any) -> set[Any]:
+    def get_muted(self, user_id: UserId) -> set[UserId]:
         """Return the ids of those whom a user has muted."""
         return self._follows('get_muted').get_muted(user_id)
 
-    def block_user(self, user_id: Any, target_id: Any, async_: bool = True) -> None:
+    def block_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
         """Hide a user and a target from each other, and end their follows in both directions.
 
         Follows that are made later are hidden, too, until :meth:`unblock_user`.
@@ -122,7 +123,7 @@ class Relations:
         for one, other in ((user_id, target_id), (target_id, user_id)):
             self._catch_up_without(one, other, async_)
 
-    def unblock_user(self, user_id: Any, target_id: Any, async_: bool = True) -> None:
+    def unblock_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
         """End a block. The follows that it ended stay ended; those made since are no longer hidden."""
         storage = self._follows('unblock_user')
         self._check_ids(user_id, [target_id], async_)
@@ -130,7 +131,7 @@ class Relations:
         for one, other in ((user_id, target_id), (target_id, user_id)):
             self._catch_up_with(one, other, async_)
 
-    def get_blocked(self, user_id: Any) -> set[Any]:
+    def get_blocked(self, user_id: UserId) -> set[UserId]:
         """Return the ids of those whom a user has blocked."""
         return self._follows('get_blocked').get_blocked(user_id)
 
@@ -170,7 +171,7 @@ class Relations:
             )
         return storage
 
-    def _check_ids(self, user_id: Any, target_ids: list[Any], async_: bool) -> None:
+    def _check_ids(self, user_id: UserId, target_ids: list[UserId], async_: bool) -> None:
         """Refuse what can't travel in the message of a task, before anything is stored."""
         if async_:
             named = {'feed_manager': self, 'user_id': user_id, 'target_ids': target_ids}
@@ -191,21 +192,21 @@ class Relations:
             raise InvalidArgumentError(f'copy_limit is {limit}: it must not be negative')
         return limit
 
-    def _set_unfollowed(self, user_id: Any, target_ids: list[Any], intent: str) -> None:
+    def _set_unfollowed(self, user_id: UserId, target_ids: list[UserId], intent: str) -> None:
         """Say that a user no longer gets what targets do: set the intents of these follows, and of losses."""
         if (intents := intents_of(self)) is None:
             return
         names = intents.of_follows(user_id, target_ids)
         intents.set([*names, *self._losses(target_ids)], intent)
 
-    def _losses(self, target_ids: list[Any]) -> list[str]:
+    def _losses(self, target_ids: list[UserId]) -> list[str]:
         intents = intents_of(self)
         return [] if intents is None or self.follow_storage_class is None else intents.of_losses(target_ids)
 
-    def _catch_up_without(self, user_id: Any, target_id: Any, async_: bool) -> None:
+    def _catch_up_without(self, user_id: UserId, target_id: UserId, async_: bool) -> None:
         run = tasks.unfollow_many.delay if async_ else tasks.unfollow_many
         run(self, user_id, [target_id])
 
-    def _catch_up_with(self, user_id: Any, target_id: Any, async_: bool) -> None:
+    def _catch_up_with(self, user_id: UserId, target_id: UserId, async_: bool) -> None:
         run = tasks.follow_many.delay if async_ else tasks.follow_many
         run(self, user_id, [target_id], follow_limit=self.follow_activity_limit)

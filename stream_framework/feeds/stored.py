@@ -7,14 +7,14 @@ import contextvars
 import functools
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from stream_framework.activity import Activity, BaseActivity, DehydratedActivity
 from stream_framework.exceptions import ConfigurationError
 from stream_framework.serializers.base import BaseSerializer
 from stream_framework.serializers.simple_timeline_serializer import SimpleTimelineSerializer
 from stream_framework.storage.base import BaseActivityStorage, BaseBatch, BaseTimelineStorage
-from stream_framework.typing import ActivityId, UserId
+from stream_framework.typing import ActivityId, HasTimelines, Storage_co, UserId
 from stream_framework.utils.shortcuts import unchanged
 from stream_framework.utils.tails import handed_on
 
@@ -34,7 +34,7 @@ def stored_already() -> Iterator[None]:
         _stored_already.reset(token)
 
 
-class _MadeOnFirstUse:
+class MadeOnFirstUse:
     """A storage of a feed, made when it is first asked for: a fan-out makes many feeds and shares one storage."""
 
     def __init__(self, method: str) -> None:
@@ -52,8 +52,20 @@ class _MadeOnFirstUse:
         return storage
 
 
-# A checker takes the attributes for what they are annotated as.
-_made_by: Any = _MadeOnFirstUse
+if TYPE_CHECKING:
+
+    class TimelineStorageOfClass(MadeOnFirstUse):
+        """The same for a type checker, which reads the storage's type from the feed's class."""
+
+        def __get__(self, feed: HasTimelines[Storage_co], owner: type | None = None) -> Storage_co:
+            """Return the storage."""
+
+        def __set__(self, feed: object, storage: BaseTimelineStorage) -> None:
+            """Set the storage of one feed."""
+
+else:
+    # At run time it must not define __set__, or it would come before the storage that it made.
+    TimelineStorageOfClass = MadeOnFirstUse
 
 
 class StoredFeed:
@@ -78,9 +90,9 @@ class StoredFeed:
     #: little longer than one feed alone.
     trim_chance: float = 0.01
     #: Where the timeline is: a storage of ``timeline_storage_class``.
-    timeline_storage: BaseTimelineStorage = _made_by('get_timeline_storage')
+    timeline_storage = TimelineStorageOfClass('get_timeline_storage')
     #: Where whole activities are: a storage of ``activity_storage_class``, or ``None``.
-    activity_storage: BaseActivityStorage | None = _made_by('get_activity_storage')
+    activity_storage: BaseActivityStorage | None = cast(Any, MadeOnFirstUse('get_activity_storage'))
 
     def __init__(self, user_id: UserId) -> None:
         self.user_id = user_id

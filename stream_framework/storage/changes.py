@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stream_framework import ids
+from stream_framework.typing import Pairs as Pairs
 
-#: ``(id, data)``: what a timeline holds, newest first.
-Pairs = list[tuple[Any, Any]]
 #: List's name -> the ids in it.
 Markers = Mapping[str, Iterable[str]]
 

@@ -350,7 +350,7 @@ def _is_script(request: Any) -> bool:
     return bool(request.headers.get('Accept') == 'application/json')
 
 
-def _newest(page: FeedPage) -> str:
+def _newest(page: FeedPage[Any]) -> str:
     """Return the id of what is on top, before anything is left out."""
     return str(page[0].serialization_id) if page else ''
 

@@ -18,7 +18,7 @@ from stream_framework.verbs.base import Verb
 if TYPE_CHECKING:
     from stream_framework.contrib.django.pagination import FeedPage
 
-Page = TypeVar('Page', bound='list[Any] | FeedPage')
+Page = TypeVar('Page', bound='list[Any] | FeedPage[Any]')
 #: Which model an id of a role belongs to: see :func:`enrich`. Models, managers and querysets have no types of ours.
 Source = Any
 Missing = Callable[[Activity, str], Any]

@@ -24,12 +24,13 @@ Ids are longer than JavaScript's numbers: cursors are str, and stay str in JSON.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, cast, overload
 from urllib.parse import urlsplit, urlunsplit
 
 from stream_framework import ids
 from stream_framework.contrib.django.enriching import enrich as enrich_page
 from stream_framework.exceptions import ConfigurationError, InvalidIdError, MissingDependencyError, StreamFrameworkError
+from stream_framework.typing import ReadInSlices
 
 try:
     from django.core.paginator import InvalidPage
@@ -39,6 +40,8 @@ except ImportError as error:
         "stream_framework.contrib.django needs Django, which isn't installed: pip install django"
     ) from error
 
+#: What a page holds: the activities, or the groups, of its feed.
+Item = TypeVar('Item')
 #: How pages are enriched: the keywords of :func:`stream_framework.contrib.django.enrich`, or a function that takes the
 #: list of what is on a page, and returns what is to be shown.
 Enrich = Mapping[str, Any] | Callable[[list[Any]], list[Any]]
@@ -53,7 +56,7 @@ class InvalidCursor(StreamFrameworkError, InvalidPage, ValueError):
     """A cursor that no page of ours has in its links; also Django's ``InvalidPage``."""
 
 
-class FeedPage(Sequence[Any]):
+class FeedPage(Sequence[Item]):
     """One page: a sequence of what is on it, and the cursors of its neighbours.
 
     Made by a :class:`FeedPaginator`. The names are those of Django's ``Page`` where there is something like it.
@@ -61,8 +64,8 @@ class FeedPage(Sequence[Any]):
 
     def __init__(
         self,
-        object_list: list[Any],
-        paginator: FeedPaginator,
+        object_list: list[Item],
+        paginator: FeedPaginator[Item],
         cursor: str | None,
         next_cursor: str | None,
         previous_cursor: str | None,
@@ -83,10 +86,14 @@ class FeedPage(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.object_list)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
         return self.object_list[index]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Item]:
         return iter(self.object_list)
 
     def __repr__(self) -> str:
@@ -118,7 +125,7 @@ class FeedPage(Sequence[Any]):
         return None if cursor is None or self._url is None else self.paginator.link(self._url, cursor)
 
 
-class FeedPaginator:
+class FeedPaginator(Generic[Item]):
     """Cuts a feed into pages. Reading one costs what ``feed[:per_page + 1]`` costs.
 
     :param feed: a feed; a filtered or ordered one too: the pages stay within the filter, and in that order
@@ -153,7 +160,7 @@ class FeedPaginator:
 
     def __init__(
         self,
-        feed: Any,
+        feed: ReadInSlices[Item],
         per_page: int = 25,
         *,
         max_per_page: int = 100,
@@ -161,7 +168,9 @@ class FeedPaginator:
         size_param: str | None = None,
         enrich: Enrich | None = None,
     ) -> None:
-        if not (feed.filtering_supported and feed.ordering_supported):
+        # A page needs more of a feed than slices; their items are all that its type tells.
+        self.feed = cast(Any, feed)
+        if not (self.feed.filtering_supported and self.feed.ordering_supported):
             raise ConfigurationError(
                 f'{type(feed).__name__} can not be cut into pages by cursor: set filtering_supported and '
                 'ordering_supported, if its storage filters and orders'
@@ -170,15 +179,14 @@ class FeedPaginator:
             raise ConfigurationError(
                 f'per_page is {per_page} and max_per_page {max_per_page}: give 1 <= per_page <= max_per_page'
             )
-        self.feed = feed
         self.per_page = per_page
         self.max_per_page = max_per_page
         self.cursor_param = cursor_param
         self.size_param = size_param
         self.enrich = enrich
-        self._ascending = bool(feed.timeline_storage.ascends(feed._ordering_args))
+        self._ascending = bool(self.feed.timeline_storage.ascends(self.feed._ordering_args))
 
-    def page(self, cursor: Any = None, per_page: int | None = None) -> FeedPage:
+    def page(self, cursor: str | int | None = None, per_page: int | None = None) -> FeedPage[Item]:
         """One page.
 
         :param cursor: ``next_cursor`` or ``previous_cursor`` of another page; ``None`` or ``''`` for the first page
@@ -187,7 +195,7 @@ class FeedPaginator:
         """
         return self._page(cursor, per_page, None)
 
-    def page_for(self, request: Any) -> FeedPage:
+    def page_for(self, request: Any) -> FeedPage[Item]:
         """The page that a request asks for, which has ``next_url`` and ``previous_url``.
 
         A page size that is no positive number counts as none; one above ``max_per_page`` as that.
@@ -200,7 +208,7 @@ class FeedPaginator:
         except InvalidCursor as error:
             raise Http404(str(error)) from error
 
-    def page_at(self, url: str, query: Any) -> FeedPage:
+    def page_at(self, url: str, query: Mapping[str, Any]) -> FeedPage[Item]:
         """The page that an address asks for: :meth:`page_for` without a request of Django's.
 
         :param url: what ``next_url`` and ``previous_url`` are made from
@@ -219,13 +227,13 @@ class FeedPaginator:
         query[self.cursor_param] = cursor
         return urlunsplit(parts._replace(query=query.urlencode()))
 
-    def _wanted_size(self, query: Any) -> int | None:
+    def _wanted_size(self, query: Mapping[str, Any]) -> int | None:
         text = str(query.get(self.size_param, '')) if self.size_param else ''
         if not (text.isascii() and text.isdigit()) or len(text) > 9 or not int(text):
             return None
         return int(text)
 
-    def _page(self, cursor: Any, per_page: int | None, url: str | None) -> FeedPage:
+    def _page(self, cursor: Any, per_page: int | None, url: str | None) -> FeedPage[Item]:
         page = self._cut(cursor, per_page, url)
         if isinstance(self.enrich, Mapping):
             return enrich_page(page, **self.enrich)
@@ -233,7 +241,7 @@ class FeedPaginator:
             page.object_list = list(self.enrich(page.object_list))
         return page
 
-    def _cut(self, cursor: Any, per_page: int | None, url: str | None) -> FeedPage:
+    def _cut(self, cursor: Any, per_page: int | None, url: str | None) -> FeedPage[Item]:
         size = self.per_page if per_page is None else min(per_page, self.max_per_page)
         if size < 1:
             raise ConfigurationError(f'per_page is {per_page}: a page has at least one item')
@@ -254,12 +262,12 @@ class FeedPaginator:
             url=url,
         )
 
-    def _first(self, size: int, url: str | None) -> FeedPage:
+    def _first(self, size: int, url: str | None) -> FeedPage[Item]:
         found = self.feed[: size + 1]
         more = str(_id_of(found[size - 1])) if len(found) > size else None
         return FeedPage(found[:size], self, cursor=None, next_cursor=more, previous_cursor=None, url=url)
 
-    def _before(self, anchor: int, size: int, url: str | None) -> FeedPage | None:
+    def _before(self, anchor: int, size: int, url: str | None) -> FeedPage[Item] | None:
         ascending = self._ascending
         newer = self.feed.filter(**{'activity_id__lt' if ascending else 'activity_id__gt': anchor})
         # The nearest come first, so the list is the page upside down.

@@ -64,7 +64,7 @@ class FeedPagination(BasePagination):
     #: What the browsable API draws the links with.
     template = 'rest_framework/pagination/previous_and_next.html'
 
-    page: FeedPage
+    page: FeedPage[Any]
 
     def get_page_size(self) -> int:
         """How many items a page has, unless the request says otherwise."""

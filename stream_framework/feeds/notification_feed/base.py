@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stream_framework import ids
 from stream_framework.activity import AggregatedActivity, BaseActivity, NotificationActivity
@@ -18,6 +18,9 @@ from stream_framework.serializers.aggregated_activity_serializer import Notifica
 from stream_framework.storage.base_lists_storage import BaseListsStorage
 from stream_framework.storage.changes import Change, MarkerChange, unmark_trimmed
 from stream_framework.utils.shortcuts import shortcut
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class BaseNotificationFeed(AggregatedFeed):
@@ -45,7 +48,7 @@ class BaseNotificationFeed(AggregatedFeed):
     key_format = 'notification_feed:%(user_id)s'
     timeline_serializer: Any = NotificationSerializer
     aggregator_class: type[BaseAggregator] = NotificationAggregator
-    aggregated_activity_class: type[AggregatedActivity] = NotificationActivity
+    aggregated_activity_class: type[NotificationActivity] = NotificationActivity
     activity_storage_class = None
     activity_serializer: Any = None
 
@@ -205,12 +208,12 @@ class BaseNotificationFeed(AggregatedFeed):
         """The groups at the positions from ``start`` up to, not including, ``stop``, with their marks."""
         if self._wanted:
             return self._read_in_states(start or 0, stop)
-        groups = super().get_activity_slice(start, stop, rehydrate)
+        groups: Groups = list(super().get_activity_slice(start, stop, rehydrate))
         if groups and self._tracked():
             self.annotate(groups, self._marked())
         return groups
 
-    def filter(self, **kwargs: Any) -> Any:
+    def filter(self, **kwargs: Any) -> Self:
         """A copy of the feed that shows only part of it; filters add up.
 
         ``filter(unseen=True)`` shows the groups that are unseen, ``filter(unread=True)`` those that are unread, and
