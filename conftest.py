@@ -67,7 +67,7 @@ def example_manager(request: pytest.FixtureRequest, doctest_namespace: dict[str,
     from celery import current_app
 
     from stream_framework.activity import Activity
-    from stream_framework.feed_managers.base import FanoutPriority, Manager
+    from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
     from stream_framework.feeds.memory import Feed
     from stream_framework.storage import memory
     from stream_framework.verbs import Love
@@ -81,6 +81,7 @@ def example_manager(request: pytest.FixtureRequest, doctest_namespace: dict[str,
     }
     manager = type('PinManager', (Manager,), attributes)()
     doctest_namespace.update(manager=manager, Activity=Activity, Love=Love, datetime=datetime)
+    doctest_namespace.update(add_operation=add_operation, remove_operation=remove_operation)
     before = {name: current_app.conf[name] for name in ('task_always_eager', 'task_eager_propagates')}
     current_app.conf.update(task_always_eager=True, task_eager_propagates=True)
     yield
