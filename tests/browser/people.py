@@ -19,9 +19,9 @@ class Visitor:
         self.browser = browser
         self.url = url
 
-    def sign_in(self, username: str) -> None:
-        """By a click on the account."""
-        self.go('/')
+    def sign_in(self, username: str, then: str = '/home/') -> None:
+        """By a click on the account, which leads to another page."""
+        self.go(f'/?next={then}')
         self.click(f'#as-{username}')
 
     def sign_out(self) -> None:

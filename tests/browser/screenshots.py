@@ -30,6 +30,8 @@ PAGES = {
         'profile': '/people/ben/',
         'pin': '/pins/30/',
         'new': '/pins/new/',
+        'loves': '/activity/?show=loves',
+        'account': '/account/',
     },
     (390, 760): {'phone': '/home/', 'phone-activity': '/activity/', 'phone-pin': '/pins/30/'},
 }
@@ -50,13 +52,15 @@ def main(folder: str) -> None:
 
 def _take(visitor: Visitor, pages: dict[str, Any], folder: pathlib.Path) -> None:
     if None not in pages.values():
-        visitor.sign_in('anna')
+        _sign_in(visitor)
     for name, path in pages.items():
         if path is None:
             visitor.go('/')
         else:
             if not visitor.find('.me'):
-                visitor.sign_in('anna')
+                _sign_in(visitor)
+            if name == 'account':
+                _hide_some(visitor)
             visitor.go(path)
         # Pictures below the window are loaded when they come into view.
         visitor.browser.execute_script("for (const image of document.images) image.loading = 'eager'")
@@ -64,6 +68,17 @@ def _take(visitor: Visitor, pages: dict[str, Any], folder: pathlib.Path) -> None
         target = folder / f'pinboard-{name}.png'
         target.write_bytes(_small(visitor.browser.get_screenshot_as_png()))
         print(f'{target}: {target.stat().st_size} bytes')
+
+
+def _sign_in(visitor: Visitor) -> None:
+    # Not to a page that marks what is new as seen.
+    visitor.sign_in('anna', then='/people/')
+
+
+def _hide_some(visitor: Visitor) -> None:
+    for username, button in (('hassan', '#mute'), ('ines', '#block')):
+        visitor.go(f'/people/{username}/')
+        visitor.click(button)
 
 
 def _small(png: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 import urllib.request
 from typing import Any
@@ -16,21 +17,25 @@ PATIENCE = 120
 class Site:
     """A running site; with ``redis``, a server of its own and a worker.
 
-    :param backend: ``'memory'`` or ``'redis'``
+    :param backend: ``'memory'``, ``'sqlite'`` or ``'redis'``
     :param pins: how many pins everybody has
+    :param folder: where its databases are: those of an earlier site, or by default a new one
     :raises LookupError: if it does not start, or there is no Redis
     """
 
-    def __init__(self, backend: str = 'memory', pins: int = 12) -> None:
+    def __init__(self, backend: str = 'memory', pins: int = 12, folder: pathlib.Path | None = None) -> None:
         # Never the Redis of somebody else: the site's keys are the same everywhere.
         self.redis = redis_nodes.LocalRedis() if backend == 'redis' else None
         [port] = processes.free_ports(1)
-        folder = processes.new_folder('pinboard')
+        # What a server runs in goes when it ends.
+        running = processes.new_folder('pinboard')
+        folder = folder or running
         environment = {
             'PINBOARD_BACKEND': backend,
             'PINBOARD_DATABASE': str(folder / 'site.sqlite3'),
             'PYTHONPATH': str(processes.ROOT),
             'PYTHONUNBUFFERED': '1',
+            'STREAM_SQL_URL': f'sqlite:///{folder}/feeds.sqlite3',
         }
         if self.redis is not None:
             environment['STREAM_REDIS_URL'] = f'redis://{self.redis.host}:{self.redis.port}/0'
@@ -38,7 +43,7 @@ class Site:
         self.environment = environment
         command = [sys.executable, str(PROJECT / 'manage.py'), 'serve', '--port', str(port), '--pins', str(pins)]
         assigned = [f'{name}={value}' for name, value in environment.items()]
-        self._server = processes.Server(['env', *assigned, *command], folder, grace=15)
+        self._server = processes.Server(['env', *assigned, *command], running, grace=15)
         self.url = f'http://127.0.0.1:{port}'
         processes.wait_until(self._answers, PATIENCE, f'the site at {self.url}')
 

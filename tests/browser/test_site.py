@@ -1,4 +1,4 @@
-"""What people do on the example site, through a browser: in memory, and on Redis with a worker."""
+"""What people do on the example site, through a browser: in memory, in SQLite, and on Redis with a worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ def redis_site() -> Iterator[Site]:
     yield from started('redis')
 
 
-@pytest.fixture(scope='module', params=['memory', 'redis'])
+@pytest.fixture(scope='module')
+def sqlite_site() -> Iterator[Site]:
+    """As ``make pinboard`` starts it."""
+    yield from started('sqlite')
+
+
+@pytest.fixture(scope='module', params=['sqlite', 'redis'])
 def site(request: pytest.FixtureRequest) -> Any:
     """The site on each backend, for what a backend has a hand in."""
     return request.getfixturevalue(f'{request.param}_site')
@@ -192,6 +198,135 @@ def test_notifications(visitors: list[Visitor]) -> None:
     ben.wait_at('/notifications/', lambda: 'loved Something to love' not in ben.find('.lines')[0].text, 'it to go')
 
 
+def test_deleting_a_notification(visitors: list[Visitor]) -> None:
+    anna, ben = visitors
+    ben.pin('Something to talk about')
+    anna.go(ben.browser.current_url.removeprefix(ben.url))
+    anna.write('#id_text', 'Tell me more')
+    anna.click('.say button')
+    said = 'Anna commented on Something to talk about'
+    ben.wait_at('/notifications/?show=unread', lambda: said in ben.find('.lines')[0].text, 'the notification')
+    before = ben.badge()
+    ben.click('.notification .remove')
+    assert ben.browser.current_url == f'{ben.url}/notifications/?show=unread'
+    assert said not in ben.find('.lines')[0].text
+    assert ben.badge() == before - 1
+
+
+def test_new_since_the_last_visit(visitors: list[Visitor]) -> None:
+    """Looking is enough, where there are scripts."""
+    anna, ben = visitors
+    anna.wait_at('/home/', lambda: not anna.find('.news'), 'all to be seen')
+    ben.pin('News for Anna')
+    anna.wait_at('/home/', lambda: anna.find('#new-count'), 'the line')
+    assert anna.find('.news p')[0].text == '1 new since your last visit'
+    anna.wait(lambda: not anna.find('.news button'), 'it to be marked')
+    anna.wait_at('/home/', lambda: not anna.find('.news'), 'the line to go')
+
+
+def test_activity_of_one_kind(visitors: list[Visitor]) -> None:
+    anna, ben = visitors
+    ben.pin('One of a kind')
+    anna.wait_at('/activity/?show=pins', lambda: 'One of a kind' in anna.find('.line')[0].text, 'the pin')
+    assert {'pinned' in line.text for line in anna.find('.line')} == {True}
+    anna.press('.tabs a[href="?show=loves"]')
+    anna.wait(lambda: anna.find('.tabs a[href="?show=loves"][aria-current]'), 'the other tab')
+    assert {'loved' in line.text for line in anna.find('.line')} == {True}
+
+
+def test_muting(visitors: list[Visitor]) -> None:
+    anna, ben = visitors
+    ben.pin('Before it is quiet')
+    anna.wait_at('/home/', lambda: 'Before it is quiet' in anna.titles(), 'the pin in her feed')
+    anna.go('/people/ben/')
+    anna.click('#mute')
+    assert anna.find('.state')[0].text.startswith('You have muted Ben')
+    anna.wait_at('/home/', lambda: 'Ben' not in anna.authors(), 'his pins to go')
+    ben.pin('While it is quiet')
+    anna.go('/account/')
+    assert anna.find('#muted-people')[0].text.startswith('B\nBen Okafor')
+    anna.click('#muted-people button')
+    assert anna.find('#muted-people')[0].text == 'Nobody.'
+    anna.wait_at('/home/', lambda: 'While it is quiet' in anna.titles(), 'his pins to come back')
+    assert 'Before it is quiet' in anna.titles()
+
+
+def test_blocking(visitors: list[Visitor]) -> None:
+    anna, ben = visitors
+    ben.pin('For nobody I know')
+    path = ben.browser.current_url.removeprefix(ben.url)
+    anna.wait_at('/home/', lambda: 'For nobody I know' in anna.titles(), 'the pin in her feed')
+    anna.go('/people/ben/')
+    anna.click('#block')
+    assert anna.find('.state')[0].text.startswith('You have blocked Ben')
+    anna.wait_at('/home/', lambda: 'Ben' not in anna.authors(), 'his pins to go')
+    ben.go('/people/')
+    assert ben.find('#person-greta') and not ben.find('#person-anna')
+    ben.go('/people/anna/')
+    anna.go(path)
+    for visitor in visitors:
+        assert not visitor.find('.one') and not visitor.find('.profile')
+        # The browser's own log of the answer, and of the icon that it looks for then.
+        assert all('404 (Not Found)' in error for error in visitor.errors())
+    anna.go('/account/')
+    anna.click('#blocked-people button')
+    anna.go('/people/ben/')
+    anna.click('.profile .follow button')
+    anna.wait_at('/home/', lambda: 'For nobody I know' in anna.titles(), 'his pins to come back')
+
+
+def test_deleting_an_account(site: Site, visitors: list[Visitor]) -> None:
+    """The last thing that somebody does. The browser asks for the box to be ticked."""
+    anna, lior = visitors
+    lior.sign_out()
+    lior.sign_in('lior')
+    anna.go('/people/lior/')
+    if anna.find('.profile .follow button')[0].text == 'Follow':
+        anna.click('.profile .follow button')
+    lior.pin('My last one')
+    anna.wait_at('/home/', lambda: 'My last one' in anna.titles(), 'the pin in her feed')
+    lior.go('/account/')
+    lior.press('#delete-account')
+    assert lior.find('#sure:invalid')
+    lior.press('#sure')
+    lior.click('#delete-account')
+    assert lior.find('.message')[0].text.startswith('Your account is gone')
+    assert not lior.find('#as-lior')
+    anna.wait_at('/home/', lambda: 'Lior' not in anna.authors(), 'his pins to go')
+
+
+def test_downloading_ones_data(anna: Visitor) -> None:
+    anna.pin('To take along')
+    anna.go('/account/')
+    link = anna.find('#download')[0].get_attribute('href')
+    script = 'fetch(arguments[0]).then((response) => response.json()).then(arguments[1])'
+    said = anna.browser.execute_async_script(script, link)
+    assert said['type'] == 'OrderedCollection'
+    assert said['orderedItems'][0]['verb'] == 'pin'
+    assert {item['type'] for item in said['orderedItems']} == {'Activity', 'Create', 'Follow', 'Like'}
+
+
+def test_a_restart_forgets_nothing(tmp_path: Any, browsers: list[Any]) -> None:
+    """Feeds, follows, mutes and marks in SQLite, as ``make pinboard`` has them."""
+    kept = []
+    for first in (True, False):
+        with Site('sqlite', pins=2, folder=tmp_path) as site:
+            for anna, _ in signed_in(site, browsers):
+                if first:
+                    anna.go('/people/chiara/')
+                    anna.click('#mute')
+                    anna.pin('There again tomorrow')
+                    anna.go('/home/')
+                    anna.wait(lambda anna=anna: not anna.find('.news button'), 'what was new to be marked')
+                anna.go('/home/')
+                titles, news, badge = anna.titles(), anna.find('.news'), anna.badge()
+                anna.go('/account/')
+                kept.append((titles, news, badge, anna.find('#muted-people')[0].text))
+    assert kept[0] == kept[1]
+    assert kept[0][1] == []
+    assert kept[0][3].startswith('C\nChiara')
+
+
 def test_a_pin_that_is_removed(visitors: list[Visitor]) -> None:
     anna, ben = visitors
     ben.pin('A mistake')
@@ -214,11 +349,24 @@ def test_without_scripts(memory_site: Site) -> None:
         heart.click()
         visitor.wait(lambda: visitor.find(f'form.love [aria-pressed=true][aria-label="{label}"]'), 'a red heart')
         assert browser.current_url == f'{memory_site.url}/home/'
+        assert visitor.find('.news p')[0].text.endswith(' new since your last visit')
+        visitor.click('.news button')
+        assert browser.current_url == f'{memory_site.url}/home/'
+        assert not visitor.find('.news')
         visitor.click('[rel=next]')
         assert len(visitor.find('[data-feed] > [data-item]')) == 12
         assert '?cursor=' in browser.current_url
         visitor.click('[rel=prev]')
         assert len(visitor.find('[data-feed] > [data-item]')) == 12
+        visitor.go('/notifications/')
+        first = visitor.items()[0]
+        visitor.click('.notification .remove')
+        assert first not in visitor.items()
+        visitor.go('/people/dmitri/')
+        visitor.click('#mute')
+        assert visitor.find('.state')
+        visitor.click('#mute')
+        assert not visitor.find('.state')
     finally:
         browser.quit()
 
@@ -238,7 +386,8 @@ def test_nothing_is_wider_than_the_window(memory_site: Site, width: int) -> None
     try:
         visitor = Visitor(browser, memory_site.url)
         visitor.sign_in('dmitri')
-        for path in ('/home/', '/activity/', '/notifications/', '/people/', '/people/anna/', '/pins/new/', '/pins/30/'):
+        pages = ('/home/', '/activity/', '/notifications/', '/people/', '/people/anna/', '/account/')
+        for path in (*pages, '/pins/new/', '/pins/30/'):
             visitor.go(path)
             assert browser.execute_script('return document.documentElement.scrollWidth') == width, path
         assert visitor.errors() == []
