@@ -42,7 +42,7 @@ class Visitor:
         """Click the first one, and wait for the page that this leads to."""
         before = self.find('html')[0]
         self.find(selector)[0].click()
-        self.wait(lambda: self._is_gone(before), f'a page after {selector}')
+        self.wait(lambda: self._is_gone(before) and self._is_loaded(), f'a page after {selector}')
 
     def press(self, selector: str) -> None:
         """Click the first one, which leads to no other page."""
@@ -106,6 +106,9 @@ class Visitor:
         script = 'return Array.from(document.querySelectorAll(arguments[0]), e => e.textContent.trim())'
         texts: list[str] = self.browser.execute_script(script, selector)
         return texts
+
+    def _is_loaded(self) -> bool:
+        return bool(self.browser.execute_script("return document.readyState === 'complete'"))
 
     @staticmethod
     def _is_gone(element: Any) -> bool:

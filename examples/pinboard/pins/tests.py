@@ -9,6 +9,7 @@ import datetime
 import json
 from typing import Any
 
+from django.templatetags.static import static
 from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
@@ -205,6 +206,11 @@ class TestPages(Case):
             response = self.client.get(reverse('art', args=[board, 5]))
             self.assertEqual(response['Content-Type'], 'image/svg+xml')
             self.assertEqual(response.content.decode(), pictures.draw(board, 5))
+
+    def test_the_icon(self) -> None:
+        """Where browsers look for it on a page that names none, as Django's page for a 404 does."""
+        response = self.client.get('/favicon.ico')
+        self.assertRedirects(response, static('pins/icon.svg'), fetch_redirect_response=False)
 
     def test_queries(self) -> None:
         """One for each model that a page names, whatever is on it; besides, the session and its user."""

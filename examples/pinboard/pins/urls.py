@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.templatetags.static import static
 from django.urls import path
+from django.views.generic import RedirectView
 
 from pins import views
 
@@ -29,5 +31,7 @@ urlpatterns = [
     path('pins/<int:pin_id>/unlove/', views.unlove, name='unlove'),
     path('pins/<int:pin_id>/comment/', views.comment, name='comment'),
     path('pins/<int:pin_id>/remove/', views.remove_pin, name='remove-pin'),
+    # Browsers look for it here where a page names no icon: on Django's own pages for errors, and on downloads.
+    path('favicon.ico', RedirectView.as_view(url=static('pins/icon.svg'))),
     path('art/<str:board>/<int:number>.svg', views.art, name='art'),
 ]
