@@ -59,6 +59,7 @@ class Visitor:
         # The radio button lies invisibly over its picture.
         self.press(f'input[name=board][value={board}]')
         self.click('#pin-it')
+        assert self.find('.message'), self.find('body')[0].text
 
     def titles(self) -> list[str]:
         """The titles of the cards on the page."""

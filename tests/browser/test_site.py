@@ -86,8 +86,10 @@ def signed_in(site: Site, browsers: list[Any]) -> Iterator[list[Visitor]]:
         visitor.errors()
         found.append(visitor)
     yield found
+    # Shown where a test fails.
+    print(site.last_words())
     for visitor in found:
-        assert visitor.errors() == [], site.last_words()
+        assert visitor.errors() == []
 
 
 def test_what_one_pins_another_sees(visitors: list[Visitor]) -> None:
