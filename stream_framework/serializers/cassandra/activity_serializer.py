@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from stream_framework import ids
@@ -17,11 +18,11 @@ from stream_framework.serializers.utils import check_ids, short
 from stream_framework.utils.lazy import lazy_property
 from stream_framework.verbs import get_verb_by_id, get_verb_storage
 
-#: What a ``bigint`` holds.
+#: Integers of a ``bigint`` are below this, and not below its negative.
 _BIGINT = 2**63
 
 _PARTS = ('actor', 'object', 'target')
-#: The columns that an activity is made of; any other column of a model is the application's.
+#: The columns of an activity. Any other column of a model is the application's.
 _OWN_COLUMNS = frozenset(('feed_id', 'activity_id', 'verb', 'time', 'extra_context', 'ids', *_PARTS))
 
 
@@ -38,8 +39,8 @@ class CassandraActivitySerializer(BaseSerializer):
                            pickle, read by the restricted unpickler
     =====================  =========================================================================================
 
-    Columns that an application's model has besides are handed to its activity class, if that takes them; to write them,
-    override :meth:`dumps`.
+    More columns of an application's model are handed to its activity class, if that takes them; to write them, override
+    :meth:`dumps`.
 
     :param model: the model of cqlengine whose instances are made
     """
@@ -56,7 +57,7 @@ class CassandraActivitySerializer(BaseSerializer):
         """
         return self.model(**self.dump_columns(activity))
 
-    def dump_columns(self, activity: Any) -> dict[str, Any]:
+    def dump_columns(self, activity: Activity) -> dict[str, Any]:
         """Return the values of the columns that are not null."""
         self.check_type(activity)
         verb_id = activity.verb.id
@@ -114,7 +115,7 @@ class CassandraActivitySerializer(BaseSerializer):
             verb = self._verbs.get(verb_id) or get_verb_by_id(verb_id)
             context = get('extra_context')
             extra_context = load_context(context, (self.activity_class,)) if context else {}
-            if self._has_columns_besides and (besides := self._columns_besides(row)):
+            if self._has_more_columns and (more := self._more_columns(row)):
                 activity = self.activity_class(
                     actor=actor,
                     verb=verb,
@@ -122,7 +123,7 @@ class CassandraActivitySerializer(BaseSerializer):
                     target=target,
                     time=time,
                     extra_context=extra_context,
-                    **besides,
+                    **more,
                 )
             else:
                 activity = restored(self.activity_class, actor, verb, object_id, target, time, extra_context)
@@ -140,15 +141,15 @@ class CassandraActivitySerializer(BaseSerializer):
         return get_verb_storage()
 
     @lazy_property
-    def _has_columns_besides(self) -> bool:
+    def _has_more_columns(self) -> bool:
         return not _OWN_COLUMNS.issuperset(self.model._columns)
 
-    def _columns_besides(self, row: Any) -> dict[str, Any]:
+    def _more_columns(self, row: Mapping[str, Any]) -> dict[str, Any]:
         takes, takes_any = _keywords(self.activity_class)
         return {name: value for name, value in row.items() if name not in _OWN_COLUMNS and (takes_any or name in takes)}
 
 
-def dump_context(context: Any) -> bytes | None:
+def dump_context(context: object) -> bytes | None:
     """Serialize a context; ``None`` for an empty one.
 
     :raises SerializationException: if JSON can't hold a value
@@ -162,7 +163,7 @@ def dump_context(context: Any) -> bytes | None:
     return codec.dumps(context, name='extra_context').encode('ascii')
 
 
-def load_context(data: Any, classes: tuple[Any, ...] = ()) -> dict[Any, Any]:
+def load_context(data: bytes | None, classes: tuple[type[Any], ...] = ()) -> dict[Any, Any]:
     """Read a context that this library or 1.4.0 stored.
 
     :param classes: the activity classes that a pickle of 1.4.0 may hold

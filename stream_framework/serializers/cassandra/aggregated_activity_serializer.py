@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stream_framework import ids
-from stream_framework.activity import Activity
+from stream_framework.activity import Activity, AggregatedActivity
 from stream_framework.compat import pickles
 from stream_framework.exceptions import SerializationException
 from stream_framework.restoring import restored
@@ -23,7 +23,7 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _timedelta = datetime.timedelta
 #: How many of a group's last changes it keeps the versions of.
 SIGNATURES = 8
-# Behind the last activity, a list, a text of numbers.
+# A text of numbers after the list of the last activity.
 _SIGNATURES = re.compile(rb'(?<=\]),"([0-9 ]{1,100})"\]\Z')
 #: Columns that tables of 1.4.0 lack.
 _OPTIONAL = ('minimized_activities', 'seen_at', 'read_at')
@@ -32,9 +32,9 @@ _OPTIONAL = ('minimized_activities', 'seen_at', 'read_at')
 class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
     """A group is a row; its activities are one JSON text in ``activities``.
 
-    Each activity is ``[id, actor, verb, object, target, microseconds since 1970, context]``; behind the last one may be
-    a text: the versions (see :mod:`stream_framework.storage.cassandra.groups`) of the group's last changes. In rows of
-    1.4.0 the column holds a pickle of them, read by the restricted unpickler.
+    Each activity is ``[id, actor, verb, object, target, microseconds since 1970, context]``. After the last one there
+    may be a text: the versions (see :mod:`stream_framework.storage.cassandra.guard`) of the group's last changes. In
+    rows of 1.4.0 the column holds a pickle of the activities, read by the restricted unpickler.
 
     :param model: the model of cqlengine whose instances are made
     """
@@ -51,7 +51,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         """
         return self.model(**self.dump_columns(aggregated))
 
-    def dump_columns(self, aggregated: Any) -> dict[str, Any]:
+    def dump_columns(self, aggregated: AggregatedActivity) -> dict[str, Any]:
         """Return the values of the columns that the model has."""
         self.check_type(aggregated)
         if aggregated.dehydrated:
@@ -94,7 +94,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
             raise SerializationException(f'{short(row.get("group"))} is no stored group: {reason}') from error
         return aggregated
 
-    def peek_group(self, data: Any) -> str | None:
+    def peek_group(self, data: object) -> str | None:
         """Return the name of a stored group."""
         return data.get('group') if isinstance(data, dict) else getattr(data, 'group', None)
 
@@ -127,7 +127,7 @@ class CassandraAggregatedActivitySerializer(BaseAggregatedSerializer):
         return activity
 
 
-def dump_activities(activities: Iterable[Any]) -> bytes:
+def dump_activities(activities: Iterable[Activity]) -> bytes:
     """Serialize activities as one JSON text.
 
     :raises SerializationException: for an id, a time or a context that can't be stored
@@ -146,13 +146,13 @@ def sign_activities(data: Any, versions: list[int]) -> Any:
     return data[:-1] + f',"{" ".join(map(str, versions[-SIGNATURES:]))}"]'.encode('ascii')
 
 
-def read_signatures(data: Any) -> list[int]:
+def read_signatures(data: object) -> list[int]:
     """Return the versions of the last changes of a stored group."""
     found = _SIGNATURES.search(data) if isinstance(data, bytes) else None
     return [int(text) for text in found[1].split()] if found else []
 
 
-def _dump_activity(activity: Any) -> str:
+def _dump_activity(activity: Activity) -> str:
     context = activity.extra_context
     if context is None or context == {}:
         context_text = '{}'

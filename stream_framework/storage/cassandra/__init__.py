@@ -1,1 +1,1 @@
-"""Feeds on Apache Cassandra, for what outgrows one machine. Needs ``pip install stream-framework[cassandra]``."""
+"""Feeds on Apache Cassandra, for feeds that outgrow one machine. Needs ``pip install stream-framework[cassandra]``."""

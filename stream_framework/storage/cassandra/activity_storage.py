@@ -20,51 +20,51 @@ class CassandraActivityStorage(KeepsIntents, KeepsLedger, BaseActivityStorage):
     :param column_family_name: the table that goes with it; an option
     """
 
-    #: Whether a timeline storage may read intents in one wave with its writes.
+    #: Whether a timeline storage may read intents in the wave of its writes.
     reads_intents_as_usual = unchanged('get_intents')
 
     def serializer_options(self) -> dict[str, Any]:
-        """The keywords that the serializer class is called with."""
+        """Return the keywords that the serializer class is called with."""
         options = super().serializer_options()
         base = self.options.get('modelClass') or models.Activity
         options['model'] = get_model(base, self.options.get('column_family_name') or 'example')
         return options
 
     def add_to_storage(self, serialized_activities: dict[int, Any], *args: Any, **kwargs: Any) -> int:
-        """Nothing."""
+        """Store nothing."""
         return 0
 
     def get_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> dict[int, Any]:
-        """Nothing."""
+        """Find nothing."""
         return {}
 
     def remove_from_storage(self, activity_ids: list[int], *args: Any, **kwargs: Any) -> int:
-        """Nothing."""
+        """Remove nothing."""
         return 0
 
     def set_intents(self, names: Sequence[str], value: str, ttl: float, existing: bool = False) -> None:
-        """Two waves; one where ``existing`` finds none."""
+        """Set intents. Two waves; one where ``existing`` finds none."""
         intents.set_intents(names, value, ttl, existing)
 
     def get_intents(self, names: Sequence[str]) -> list[str | None]:
-        """One wave."""
+        """Return intents. One wave."""
         return intents.get_intents(names)
 
     def write_ledger(self, minute: int, entries: Mapping[str, str], ttl: float, existing: bool = False) -> None:
-        """One wave. What was deleted stays so in any case, which is all that ``existing`` asks for."""
+        """Write entries. One wave. A deleted entry stays deleted in any case, so ``existing`` changes nothing."""
         ledger.write(minute, entries, ttl)
 
     def delete_from_ledger(self, minute: int, entry_id: str) -> None:
-        """One statement."""
+        """Delete an entry. One statement."""
         ledger.delete(minute, entry_id)
 
     def find_in_ledger(self, minute: int, entry_id: str) -> str | None:
-        """One statement."""
+        """Return an entry's text. One statement."""
         return ledger.find(minute, entry_id)
 
     def read_ledger(self, minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
-        """One statement for every few minutes, whose entries are in memory together."""
+        """Yield entries. One statement for every 25 minutes, whose entries are in memory together."""
         return ledger.read(minutes)
 
     def flush(self) -> None:
-        """Nothing. Intents, and a ledger, expire by themselves."""
+        """Do nothing: intents, and a ledger, expire by themselves."""

@@ -1,6 +1,6 @@
 """Batches: few requests for many rows.
 
-Rows of one partition go out together, rows of several where the same nodes have them.
+A batch holds rows of one partition, or rows of several partitions that the same nodes have.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ PARTITION_BATCH_BYTES = 16 * 1024
 
 
 class Unbound(NamedTuple):
-    """An unbound statement: it is bound, or added to a batch, when it is sent."""
+    """An unbound statement: prepared, values, size. It is bound, or added to a batch, when it is sent."""
 
     prepared: PreparedStatement
     #: Serialized.
     values: list[Any]
     #: About what the server counts for it, in bytes.
     size: int
-    #: The serialized id of the row that it writes, if what was there before has to go; see :func:`batched`.
+    #: The serialized id of the row that it writes, where the row's older versions have to be deleted.
     replaced: bytes | None = None
 
 
 @dataclass(slots=True)
 class Rows:
-    """Statements that write the same to several partitions, most of which are feeds."""
+    """Statements that write the same to several partitions, such as the feeds of a fan-out."""
 
     #: The serialized keys of the partitions.
     keys: list[bytes]
@@ -56,7 +56,7 @@ class Rows:
 
     @property
     def replaced(self) -> tuple[bytes, ...]:
-        """The ids of the rows of which what was there before has to go."""
+        """The ids of the rows whose older versions have to be deleted."""
         return tuple(statement.replaced for statement in self.statements if statement.replaced is not None)
 
     def serialized(self) -> Iterator[tuple[bytes, list[Any]]]:
@@ -68,12 +68,13 @@ class Rows:
 
 
 class Batch(BatchStatement):
-    """A batch that knows the texts of those of its statements that a server may refuse."""
+    """A batch."""
 
+    #: The queries of those of its statements that some servers refuse.
     texts: Sequence[str] = ()
 
 
-#: Makes the statement that deletes rows as they were until now, of partitions (first) and ids.
+#: Makes the statement that deletes the older versions of rows, of the keys of partitions and the ids of rows.
 Clear = Callable[[list[bytes], Sequence[bytes]], Unbound]
 
 
@@ -86,10 +87,10 @@ def of_each(statements: Mapping[bytes, list[Unbound]]) -> Iterator[Rows]:
 def batched(keyspace: str, many: Iterable[Rows], clear: Clear | None = None) -> Iterator[Statement]:
     """Yield statements as unlogged batches.
 
-    Those of one feed go out together, in batches of :data:`PARTITION_BATCH_BYTES`; those of different feeds where the
-    same nodes have them, in batches of :data:`BATCH_BYTES`.
+    What one feed gets is in one batch, up to :data:`PARTITION_BATCH_BYTES`. A batch for several feeds, which the same
+    nodes have, is smaller: :data:`BATCH_BYTES`.
 
-    :param clear: for statements that replace rows; what it makes is in the same batch as they are
+    :param clear: makes the statement that deletes the older versions of rows, which is sent in the same batch
     """
     replicas = _replicas(keyspace)
     waiting: dict[Any, tuple[list[Rows], int]] = {}
@@ -135,7 +136,7 @@ def _batch(pieces: Sequence[Rows], clear: Clear | None) -> Statement:
     if len(serialized) == 1 and not clearing:
         return bound(pieces[0].statements[0].prepared, serialized[0][1])
     batch = unlogged(())
-    # The nodes are chosen by the first key: all keys have the same.
+    # The driver chooses a node by the first key: all keys have the same nodes.
     batch.routing_key = pieces[0].keys[0]
     add_serialized(batch, [*serialized, *((statement.prepared.query_id, statement.values) for statement in clearing)])
     batch.texts = [statement.prepared.query_string for statement in clearing]
@@ -143,7 +144,7 @@ def _batch(pieces: Sequence[Rows], clear: Clear | None) -> Statement:
 
 
 def _clearing(pieces: Sequence[Rows], clear: Clear) -> list[Unbound]:
-    """Return statements that delete what the rows were before; one for all partitions that get the same rows."""
+    """Return statements that delete older versions of rows; one for all partitions that get the same rows."""
     keys: dict[tuple[bytes, ...], list[bytes]] = {}
     for rows in pieces:
         if replaced := rows.replaced:
@@ -161,9 +162,10 @@ def unlogged(statements: Iterable[BoundStatement]) -> Batch:
 
 
 def conditional(statements: Iterable[BoundStatement]) -> Batch:
-    """Make a batch within one partition that is done only if its conditions hold. The driver must not send it twice.
+    """Make a batch within one partition that is done only if its conditions hold.
 
-    The second copy would often be answered first, by what others have done since the first.
+    The driver must not send it twice: the second copy would be refused because of the first, and that would be the
+    answer.
     """
     batch = Batch(BatchType.UNLOGGED)
     texts: list[str] = []
@@ -176,7 +178,7 @@ def conditional(statements: Iterable[BoundStatement]) -> Batch:
 
 
 class SeveralFeeds(BoundStatement):
-    """A statement about several feeds of the same nodes. The driver can't tell the nodes; one of the feeds does."""
+    """A statement about several feeds that the same nodes have. It is routed by the key of one of them."""
 
     route: bytes | None = None
 
@@ -192,7 +194,7 @@ def by_replicas(keyspace: str, keys: Iterable[bytes]) -> list[list[bytes]]:
 
 
 def _replicas(keyspace: str) -> Callable[[list[bytes]], dict[Any, list[bytes]]]:
-    """Return a function that groups keys by their nodes: a batch for one group needs no other coordinator."""
+    """Return a function that groups keys by their nodes: of the nodes of a group, each can coordinate its batch."""
     metadata = connection.in_use().cluster.metadata
     if len(metadata.all_hosts()) < 2:
         return lambda keys: {None: keys}

@@ -1,4 +1,4 @@
-"""Send statements to the servers, many at a time, and name what went wrong."""
+"""Send statements to the servers, many at a time, and translate errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Found = dict[str, Any]
 
 
 def run(statements: Iterable[Statement], key: str | None = None, resent: list[Statement] | None = None) -> list[Any]:
-    """Send statements, :data:`IN_FLIGHT` at a time; one wave of round trips if there are no more than that.
+    """Send statements, :data:`IN_FLIGHT` at a time; no more than that take one wave of round trips.
 
     :param statements: consumed as they are sent, so a generator takes little memory
     :param key: the key of the feed, for messages
@@ -73,7 +73,7 @@ def run(statements: Iterable[Statement], key: str | None = None, resent: list[St
 def run_conditional(statements: Sequence[Statement]) -> list[list[Found] | None]:
     """Send conditional batches, :data:`IN_FLIGHT` at a time.
 
-    :returns: the answer to each, its rows; ``None`` if it is not known whether it was done
+    :returns: the rows that each was answered with; ``None`` where nobody knows whether it was done
     :raises StorageError: the first other error; all statements have ended by then
     """
     session = connection.in_use()
@@ -100,7 +100,7 @@ def bound(prepared: PreparedStatement, values: list[bytes | None]) -> BoundState
 
 
 def texts_of(statement: Statement) -> Sequence[str]:
-    """Return the queries of a statement; of a batch those that a server may refuse, as far as they are known."""
+    """Return the queries of a statement; of a batch only those that some servers refuse."""
     found: Sequence[str] | None = getattr(statement, 'texts', None)
     if found is not None:
         return found
@@ -114,7 +114,7 @@ def translated_failure(session: Session, failure: BaseException, key: str | None
     if is_unreachable(failure):
         connection.forget(session)
     error = translate(failure, key)
-    # Whether a feature was refused is told by the cause.
+    # From the cause, ``blame`` learns whether a feature was refused.
     error.__cause__ = failure
     return features.blame(error, texts_of(statement))
 
@@ -135,7 +135,7 @@ def _outcomes(
         while waiting:
             yield waiting[0][0], _result(session, *waiting.popleft(), resent)
     finally:
-        # Also after an error: wait for the statements that are under way.
+        # After an error, too: wait for the statements that are under way.
         for statement, future in waiting:
             _result(session, statement, future, resent)
 
@@ -148,7 +148,7 @@ def _result(session: Session, statement: Statement, future: Any, resent: list[St
             return _answer(statement, future)
         except FAILURES as error:
             if patience > 0 and (is_busy(error) or (is_undecided(error) and statement.is_idempotent)):
-                # Of writers that meet, one succeeds if the others wait for a random time.
+                # Where writers meet, one succeeds if the others wait for a random time.
                 pause = random.uniform(WAIT / 5, WAIT)
                 time.sleep(pause)
                 patience -= pause

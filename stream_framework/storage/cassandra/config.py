@@ -1,6 +1,6 @@
-"""What the settings say about Cassandra: where it is, and the keywords that the driver's ``Cluster`` is made with.
+"""The settings about Cassandra, checked: the addresses, and the keywords of the driver's ``Cluster``.
 
-Nothing here talks to a server; :mod:`stream_framework.storage.cassandra.connection` does.
+Nothing here asks a server; :mod:`stream_framework.storage.cassandra.connection` does.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ except ImportError:
 CONNECT_TIMEOUT = 5.0
 #: How long one request may take, in seconds, unless an execution profile says otherwise.
 REQUEST_TIMEOUT = 10.0
-#: After how many seconds a request that may be repeated is made of another node too, and of how many others: a node
-#: that has frozen answers nothing, and is not noticed for a while.
+#: After how many seconds an idempotent request is sent to another node too, and to how many others: a frozen node
+#: doesn't answer, and is noticed only after a while.
 ASK_ANOTHER_AFTER, ASK_OTHERS = 2.0, 2
-#: A connection that nothing came from for so many seconds is asked whether it lives, and given up after so many more.
+#: After how many idle seconds a connection is asked whether it lives, and after how many more it is given up.
 HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT = 5, 10
 #: The first and the longest wait before a node that is down is tried again, in seconds. (The driver's own default
 #: grows to ten minutes.)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
 
-# Keywords of cqlengine's setup(), which 1.4.0 handed these to; the first use connects here in any case.
+# Keywords of cqlengine's setup(), to which 1.4.0 handed them. They have no effect: the first use connects.
 OF_CQLENGINE = ('lazy_connect', 'retry_connect')
 # Keywords that the driver doesn't take beside execution profiles -> what they are called in a profile.
 _OF_PROFILES = {'load_balancing_policy': 'load_balancing_policy', 'default_retry_policy': 'retry_policy'}
@@ -57,7 +57,7 @@ def require_driver() -> None:
 
 
 def snapshot() -> tuple[Any, ...]:
-    """All that a connection is made from, to compare with later: the settings may change, in place too."""
+    """Return all that a connection depends on, to be compared later: settings may change, in place too."""
     hosts = settings.STREAM_CASSANDRA_HOSTS
     return (
         list(hosts) if isinstance(hosts, (list, tuple)) else hosts,
@@ -79,7 +79,7 @@ def driver_keywords() -> dict[str, Any]:
     return {name: _checked(name, value) for name, value in given.items()}
 
 
-# Keywords of the driver that are numbers -> whether they are whole ones.
+# Keywords of the driver that are numbers -> whether they are integers.
 _NUMBERS = {
     'port': True,
     'protocol_version': True,
@@ -93,7 +93,7 @@ _MAY_BE_NONE = ('connect_timeout', 'control_connection_timeout')
 
 
 def _checked(name: str, value: Any) -> Any:
-    """A keyword of the driver; numbers may be written as text, as they come from the environment."""
+    """Return the value of a keyword; numbers may be text, as in the environment."""
     if name not in _NUMBERS or (value is None and name in _MAY_BE_NONE):
         return value
     whole, number = _NUMBERS[name], value
@@ -126,7 +126,7 @@ _KEYSPACE = re.compile(r'[A-Za-z0-9_]{1,48}')
 
 
 def contact_points() -> list[Any]:
-    """The nodes to start from; ``'host:port'`` as the driver takes it.
+    """Return the nodes to connect to first; ``'host:port'`` as the driver takes it.
 
     :raises ConfigurationError: if the setting holds none
     """
@@ -161,7 +161,7 @@ def _contact_point(host: Any) -> Any:
 
 
 def address() -> str:
-    """Where the servers are, for messages."""
+    """Return the addresses of the servers, for messages."""
     try:
         port = driver_keywords().get('port', 9042)
         points = contact_points()
@@ -170,12 +170,12 @@ def address() -> str:
     return ', '.join(f'{point[0]}:{point[1]}' if isinstance(point, tuple) else f'{point}:{port}' for point in points)
 
 
-# What the server only writes by, or only reads by.
+# The levels that are for writes only, or for reads only.
 _ONE_WAY = ('ANY', 'SERIAL', 'LOCAL_SERIAL')
 
 
 def consistency() -> int:
-    """The consistency level that the setting names.
+    """Return the consistency level that the setting names.
 
     :raises ConfigurationError: if it is no level, or none that both reads and writes can have
     """
@@ -193,19 +193,19 @@ def consistency() -> int:
 
 
 def cluster_options() -> dict[str, Any]:
-    """The keywords of ``Cluster``: ours, then those of ``CASSANDRA_DRIVER_KWARGS`` as they are.
+    """Return the keywords of ``Cluster``: the library's, and over them ``CASSANDRA_DRIVER_KWARGS`` as given.
 
     :raises ConfigurationError: if the setting is no dict, or a value has the wrong type
     """
     given = driver_keywords()
-    # Nothing works without one: better to hear it before a connection is made.
+    # Nothing works without one, so this error comes before a connection is made.
     keyspace()
     options: dict[str, Any] = {
         'connect_timeout': CONNECT_TIMEOUT,
         'control_connection_timeout': CONNECT_TIMEOUT,
-        # How long the driver may wait before it looks at a schema that it was told has changed, in seconds.
+        # How many seconds after news of a changed schema the driver reads it.
         'schema_event_refresh_window': 0.2,
-        # The driver sends in pieces of 4 KB: without this the last piece of each waits 40 ms for an acknowledgement.
+        # The driver sends pieces of 4 KB: without this, the last piece waits 40 ms for an acknowledgement.
         'sockopts': [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         'idle_heartbeat_interval': HEARTBEAT_INTERVAL,
         'idle_heartbeat_timeout': HEARTBEAT_TIMEOUT,
@@ -225,7 +225,7 @@ def cluster_options() -> dict[str, Any]:
 
 def _default_profile(options: dict[str, Any]) -> Any:
     values = {name: options.pop(key) for key, name in _OF_PROFILES.items() if key in options}
-    # Nodes that hold the partition first, in random order: the load of a partition that many read is spread.
+    # Replicas of the partition first, in random order, which spreads the load of partitions that many read.
     values.setdefault('load_balancing_policy', TokenAwarePolicy(DCAwareRoundRobinPolicy(), shuffle_replicas=True))
     return ExecutionProfile(
         consistency_level=consistency(),

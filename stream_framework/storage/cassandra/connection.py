@@ -1,4 +1,4 @@
-"""The only place that connects to Cassandra: one session for each process, made on first use, shared by all threads.
+"""The only place that connects to Cassandra: one session for each process, made on first use, used by all threads.
 
 A new session is made when the settings have changed, in a forked process (two processes must not share a socket), and
 when no node answered. So servers that come back are noticed at once, and while they are down a call fails within the
@@ -22,13 +22,13 @@ if cassandra is not None:
 
 
 class _Open:
-    """A session, with the settings that it was made from and the statements that it has prepared."""
+    """A session, the settings that it was made from, and the statements that it has prepared."""
 
     def __init__(self, made_from: Any, session: Any) -> None:
         self.made_from = made_from
         self.session = session
         self.prepared: dict[str, Any] = {}
-        #: What its servers have refused: see :mod:`stream_framework.storage.cassandra.fallbacks`.
+        #: The features that its servers have refused; see :mod:`stream_framework.storage.cassandra.fallbacks`.
         self.lacking: set[str] = set()
 
 
@@ -37,8 +37,8 @@ _lock = threading.Lock()
 # How many attempts to connect have ended, and the error of the last one, if it failed.
 _attempts = 0
 _failure: StorageError | None = None
-# In a forked process: the parent's session and event loop. They are kept, because the driver closes them when they are
-# garbage-collected.
+# In a forked process: the parent's session and event loop. They are kept, because the driver would close them when they
+# are garbage-collected.
 _of_parents: list[Any] = []
 
 
@@ -56,7 +56,7 @@ def setup_connection() -> Any:
 
 
 def get_session() -> Any:
-    """Return the driver's session; a new one if the settings have changed. Call it once for each piece of work.
+    """Return the driver's session; a new one if the settings have changed. Call it at the start of each piece of work.
 
     :raises MissingDependencyError: if cassandra-driver isn't installed
     :raises ConfigurationError: for settings that can't work
@@ -66,7 +66,7 @@ def get_session() -> Any:
 
 
 def in_use() -> Any:
-    """Return the session that :func:`get_session` returned last: for the rest of a piece of work."""
+    """Return the session that :func:`get_session` returned last, for the rest of a piece of work."""
     return (_open or _renew()).session
 
 
@@ -78,18 +78,18 @@ def serial_consistency() -> Any:
 
 
 def lacking() -> set[str]:
-    """Return the features that the session's servers have refused; the set itself."""
+    """Return the set of the features that the session's servers have refused; callers add to it."""
     return (_open or _renew()).lacking
 
 
 def timestamp() -> int:
-    """Return the time in microseconds; whatever this process writes from now on gets a later one."""
+    """Return the time in microseconds. All that this process writes from now on gets a later one."""
     stamp: int = in_use().cluster.timestamp_generator()
     return stamp
 
 
 def has_timestamps() -> bool:
-    """Return whether writes carry the time of this process, rather than get the server's."""
+    """Return whether writes carry the time of this process. Otherwise they get the server's."""
     session = in_use()
     return bool(session.use_client_timestamp) and session.cluster.protocol_version >= 3
 
@@ -111,7 +111,7 @@ def prepare(query: str) -> Any:
             failure.__cause__ = error
             raise features.blame(failure, [query]) from error
         current.prepared[query] = found
-        # All that the library writes may be written twice, but for conditional batches, which say so themselves.
+        # All statements of the library may be sent twice, except conditional batches, which say so themselves.
         found.is_idempotent = True
     return found
 
@@ -155,7 +155,7 @@ def _renew() -> _Open:
             if _open is not None and _open.made_from == made_from:
                 return _open
             if _failure is not None and _attempts > seen:
-                # Another thread has tried while this one waited for the lock: spare it a second time-out.
+                # Another thread failed while this one waited for the lock: don't wait for a second time-out.
                 raise type(_failure)(*_failure.args) from _failure.__cause__
             closing, _open = _open, None
             if closing is not None:
@@ -172,7 +172,7 @@ def _renew() -> _Open:
             _open = made
             return made
     finally:
-        # Also if connecting by the new settings fails: the old session would go on trying to reach the old servers.
+        # Even if the new settings don't connect: the old session would go on trying to reach the old servers.
         if closing is not None:
             closing.session.cluster.shutdown()
 
@@ -209,7 +209,7 @@ def _let_go() -> None:
 
 
 def _forget_after_fork() -> None:
-    """In a forked process, leave the parent's sockets alone, and its lock, which may have been held."""
+    """In a forked process, leave the parent's sockets alone, and its lock, which a thread may have held."""
     global _lock, _open, _failure
     _lock = threading.Lock()
     _failure = None

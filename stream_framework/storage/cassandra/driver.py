@@ -1,4 +1,5 @@
-"""The parts of cassandra-driver that the library uses, beyond connecting. Importing this says what to install.
+"""The parts of cassandra-driver that the library uses, beyond connecting. Importing it without the driver says what to
+install.
 
 Parts of the driver that are private are used here only, each in a function that says why there is no public way.
 ``tests/cassandra/test_driver.py`` looks for each of them in the release that is installed.
@@ -77,8 +78,8 @@ __all__ = [
 def add_serialized(batch: BatchStatement, statements: Iterable[tuple[bytes, list[Any]]]) -> None:
     """Add prepared statements, by their ids and their serialized values, to a batch.
 
-    ``batch.add`` ends in this. It needs a statement made first, and asks each for the key to route the batch by: that
-    takes longer than all the rest of a fan-out's chunk.
+    ``batch.add`` does the same in the end. But it needs a statement object for each row, and asks each for its routing
+    key: that takes longer than the rest of a fan-out's chunk.
     """
     batch._statements_and_parameters.extend((True, query_id, values) for query_id, values in statements)
 
@@ -89,7 +90,7 @@ def forget_at_exit(of_parent: Any) -> None:
 
 
 def leave_loop_of_parent(connection_class: Any) -> list[Any]:
-    """In a fork, have the driver start an event loop of its own without closing the parent's connections first.
+    """In a fork, let the driver start a new event loop without closing the parent's connections first.
 
     Closing takes the locks of the connections, and one that a thread of the parent held during the fork is never
     released. The loop that is left behind has no thread in this process, so it reads and writes nothing.
@@ -113,7 +114,7 @@ def leave_loop_of_parent(connection_class: Any) -> list[Any]:
 def registered_connections() -> dict[Any, Any]:
     """Return cqlengine's registry: name -> connection.
 
-    ``get_connection`` would connect, and ``register_connection`` makes a connection that has a cluster of its own.
+    ``get_connection`` would connect, and ``register_connection`` makes a connection with another cluster.
     """
     registered: dict[Any, Any] = connection._connections
     return registered

@@ -113,7 +113,7 @@ _ADVICE = (
 
 
 class translated(contextlib.ContextDecorator):  # noqa: N801
-    """Turn the driver's errors into ours, as a context manager or a decorator.
+    """Turn the driver's errors into the library's, as a context manager or a decorator.
 
     :param key: the feed that is worked on, or ``None`` for several
     :raises StorageConnectionError: if the servers can't be reached, or don't answer in time

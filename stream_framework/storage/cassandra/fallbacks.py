@@ -1,7 +1,7 @@
-"""Doing without what the server refuses; decided once for each session.
+"""Ways around features that the server refuses; decided once for each session.
 
-Some servers, such as Amazon Keyspaces, refuse statements with certain features. The text of the refused statement tells
-the feature. The work is done again without it; if that succeeds, the session remembers that its servers lack it.
+Some servers, such as Amazon Keyspaces, refuse statements with certain features. The refused statement's text shows
+which feature it is. The work is done again without it; if that succeeds, the session remembers it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stream_framework.storage.cassandra.features import UNSAFE, WITHOUT
 
 logger = logging.getLogger(__name__)
 
-# What is done without while it is tried whether that helps.
+# The features that are avoided while the library finds out whether that helps.
 _tried: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar('tried', default=frozenset())
 
 P = ParamSpec('P')
@@ -31,9 +31,9 @@ def lacks(feature: str) -> bool:
 
 
 def adapts(work: Callable[P, T]) -> Callable[P, T]:
-    """Decorate what may be done twice: do it again without what the server refuses.
+    """Decorate work that may be done twice: it is done again without the feature that the server refused.
 
-    It asks :func:`lacks` what to do without.
+    The work asks :func:`lacks` which features to avoid.
     """
 
     @functools.wraps(work)

@@ -1,6 +1,6 @@
-"""What servers that speak less than Cassandra's CQL may refuse: features, and the statements that need them.
+"""The features of CQL that some servers refuse, and the statements that need them.
 
-:mod:`stream_framework.storage.cassandra.fallbacks` does without them.
+:mod:`stream_framework.storage.cassandra.fallbacks` finds ways around them.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ COUNT = 'COUNT'
 PARTITION_LIMIT = 'PER PARTITION LIMIT'
 #: Conditional batches. Without them: changes of groups are not guarded.
 CONDITIONS = 'conditional batches'
-#: Deleting what was there before some moment. Without it: columns are made null instead, which leaves more tombstones.
+#: Deleting older versions of rows, by time. Without it: columns are set to null instead, which leaves more tombstones.
 TIMESTAMP = 'USING TIMESTAMP'
 #: Emptying a table by one statement. Without it: feeds are deleted one by one.
 TRUNCATE = 'TRUNCATE'
 #: Static columns. Without them: groups are not guarded, and notification feeds need another storage for their markers.
 STATIC = 'static columns'
 
-#: Feature -> what that means.
+#: Feature -> what the library does without it.
 WITHOUT = {
     COUNT: 'ids are counted in pages',
-    PARTITION_LIMIT: 'each feed is read by a statement of its own',
+    PARTITION_LIMIT: 'each feed is read by another statement',
     CONDITIONS: 'concurrent changes of one feed may overwrite each other',
-    TIMESTAMP: 'columns are made null where rows are replaced',
+    TIMESTAMP: 'columns are set to null where rows are replaced',
     TRUNCATE: 'tables are emptied feed by feed',
     STATIC: 'concurrent changes of one feed may overwrite each other',
 }
-#: What a warning is due for.
+#: The features whose absence is logged as a warning.
 UNSAFE = (CONDITIONS, STATIC)
 
 
 def feature_of(query: str) -> str | None:
-    """The feature that a statement can't do without, if any."""
+    """Return the feature that a statement needs, or ``None``."""
     if query.startswith('TRUNCATE'):
         return TRUNCATE
     if query.startswith(('CREATE TABLE', 'ALTER TABLE')):
@@ -52,7 +52,7 @@ def feature_of(query: str) -> str | None:
 
 
 def blame(error: StorageError, queries: Iterable[str]) -> StorageError:
-    """Note in an error which feature the server refuses, if it is one of those in these statements."""
+    """Note in an error which feature of these statements the server has refused, if any."""
     if refuses(error):
         found = {feature_of(query) for query in queries}
         vars(error)['refused_feature'] = next((feature for feature in WITHOUT if feature in found), None)

@@ -34,9 +34,9 @@ TABLES = tuple(_COLUMNS)
 
 
 def create_query(keyspace: str, table: str, options: str) -> str:
-    """Return what creates one of the tables.
+    """Return the statement that creates one of the tables.
 
-    :param options: how tables of feeds are made
+    :param options: the options of tables of feeds
     """
     columns, order = _COLUMNS[table]
     return f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{table}" ({columns}) WITH {order} AND {options}'

@@ -38,11 +38,11 @@ _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 
 
 def apply(storage: Timelines, changes: Sequence[Change]) -> list[Change]:
-    """Apply changes: a conditional batch for each feed, or where nothing guards it a plain one. One wave.
+    """Apply changes: a conditional batch for each feed, or an unconditional one where feeds are not guarded.
 
-    One wave more before it to trim, one after it for those that timed out.
+    One wave; another before it where feeds are trimmed, another after it for batches that timed out.
 
-    :returns: those that were refused
+    :returns: the changes that were refused
     """
     foreign = [change for change in changes if not _changes_markers_along(storage, change)]
     if foreign:
@@ -66,7 +66,7 @@ def apply(storage: Timelines, changes: Sequence[Change]) -> list[Change]:
 
 
 def apply_in_order(storage: Timelines, changes: Sequence[Change]) -> None:
-    """Apply changes that depend on nothing that was read, in order with those that do.
+    """Apply changes that depend on nothing that was read, one after the other with those that do.
 
     :raises UpdateConflictError: after :data:`~stream_framework.storage.cassandra.guard.ATTEMPTS`
     """
@@ -85,7 +85,7 @@ def apply_in_order(storage: Timelines, changes: Sequence[Change]) -> None:
 
 
 def _changes_markers_along(storage: Timelines, change: Change) -> bool:
-    """Whether a change has no markers, or they are in the partition and are to change in the same step."""
+    """Whether a change has no markers, or they are in the feed's partition and change in the same step."""
     lists = change.lists
     if lists is None or not change.markers:
         return True
@@ -93,14 +93,14 @@ def _changes_markers_along(storage: Timelines, change: Change) -> bool:
 
 
 def _apply_in_steps(storage: Timelines, changes: Sequence[Change]) -> list[Change]:
-    """Change groups whose markers change by other means: mark what comes, write, unmark what has gone.
+    """Change groups whose markers are elsewhere, in steps: mark new groups, write, unmark old groups.
 
-    In this order a crash leaves a group marked, or a marker without a group, but no group that nobody is told of; and
-    the same work, done again, puts that right.
+    In this order a crash may leave a group marked too long, or a marker without a group, but never a new group without
+    a marker. Doing the same work again puts it right.
     """
     for change in changes:
         change.mark_new()
-    # Where the markers are in the same partition, marking has changed the version.
+    # Where the markers are in the same partition, marking the new groups has changed the version.
     read = [change for change in changes if change.snapshot is not None and _moves_version(storage, change)]
     unchanged = snapshots.renew(storage, [change.snapshot for change in read if change.snapshot is not None])
     outdated = {id(change) for change, same in zip(read, unchanged, strict=True) if not same}
@@ -119,7 +119,7 @@ def _apply_in_steps(storage: Timelines, changes: Sequence[Change]) -> list[Chang
 
 def _moves_version(storage: Timelines, change: Change) -> bool:
     """Whether changing the markers of a feed by other means changes its version."""
-    # A feed with an own update_markers hands over its markers storage beside it.
+    # A feed that overrides update_markers hands over a wrapper around its markers storage.
     lists: Any = getattr(change.lists, 'storage', change.lists)
     is_beside = isinstance(lists, CassandraListsStorage) and lists.is_beside(storage)
     return is_beside and guard.is_guarded(storage, storage.table)
@@ -158,7 +158,7 @@ def _attempt(
         row = table.encode(data, replaces=item in gone or _may_be_there(change.snapshot, item), key=key)
         statements.append(table.insert(name, row))
         size += row.bytes
-    # A row that is deleted and written in one batch would be gone: of one moment, the deletion wins.
+    # A row that is both deleted and written in one batch would be gone: at equal times the deletion wins.
     statements += [table.statement(_DELETE_ROW, key, item) for item in gone if item not in coming]
     if cut is not None:
         statements.append(table.statement(_DELETE_OLDER, key, cut))
@@ -173,7 +173,7 @@ def _attempt(
 
 
 def _gone_and_coming(storage: Timelines, change: Change) -> tuple[dict[int, None], dict[int, Any]]:
-    """Return the ids that go, and id -> data of what comes; groups of 1.4.0 move."""
+    """Return the ids to delete, and id -> data to write; groups of 1.4.0 move to longer ids."""
     gone = dict.fromkeys(ids.normalize_id(item) for item, _ in change.removed)
     coming: dict[int, Any] = {ids.normalize_id(item): data for item, data in change.added.items()}
     for row in change.snapshot.token.legacy if change.snapshot is not None else ():
@@ -184,7 +184,7 @@ def _gone_and_coming(storage: Timelines, change: Change) -> tuple[dict[int, None
 
 
 def _may_be_there(snapshot: Snapshot | None, activity_id: int) -> bool:
-    """Whether a feed may have a row of this id: only the newest rows were read."""
+    """Whether a feed may have a row of this id: of older rows nobody knows, only the newest were read."""
     if snapshot is None:
         return True
     if not snapshot.entries:
@@ -195,7 +195,7 @@ def _may_be_there(snapshot: Snapshot | None, activity_id: int) -> bool:
 
 
 def _keeps_signatures(storage: Timelines) -> bool:
-    """Whether groups can keep versions: an application's serializer may make something else of their activities."""
+    """Whether groups keep the versions of their changes: only where the serializer is the library's."""
     kind, stock = type(storage.serializer), CassandraAggregatedActivitySerializer
     return all(
         getattr(kind, name, None) is getattr(stock, name)
@@ -204,7 +204,7 @@ def _keeps_signatures(storage: Timelines) -> bool:
 
 
 def _sign(data: Any, change: Change, version: int) -> Any:
-    """Append the version of a change to those that a group keeps of its last changes."""
+    """Append the version of a change to the versions that its group keeps."""
     is_dict = isinstance(data, dict)
     blob = data.get('activities') if is_dict else data.activities
     name = data.get('group') if is_dict else data.group
@@ -221,7 +221,7 @@ def _sign(data: Any, change: Change, version: int) -> Any:
 
 
 def _cuts(table: Table, changes: Sequence[Change]) -> dict[int, int]:
-    """Return the lowest ids that trimming keeps, by the id() of the change. A wave where there is trimming."""
+    """Return the lowest id that trimming keeps, by the id() of the change. A wave where feeds are trimmed."""
     trimmed = [change for change in changes if change.trim_length is not None]
     if not trimmed:
         return {}

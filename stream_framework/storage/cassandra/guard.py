@@ -1,11 +1,11 @@
 """The guard: conditional batches, which change a feed of groups only if nobody else has since it was read.
 
 Such a batch depends on the static column ``version`` of the feed's partition, and sets it to a random number. After a
-time-out nobody knows whether the batch was done, so the version is read: if it is this number, it was. Others may have
-written since, so a group also keeps the versions that its last few changes have set.
+time-out nobody knows whether the batch was done, so the version is read: if it is this number, the batch was done.
+Since others may have written in between, a group also keeps the versions that its last few changes have set.
 
-Conditional and plain writes never meet in a partition, since their timestamps come from different clocks. So trimming,
-removing and deleting are conditional too, wherever changes are guarded.
+Conditional and unconditional writes must not meet in a partition, since their times come from different clocks. So
+trimming, removing and deleting are conditional too, wherever changes are guarded.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ logger = logging.getLogger(__name__)
 
 #: How often a change that depends on nothing that was read is tried.
 ATTEMPTS = 200
-#: The longest wait after the first of these attempts, and after any, in seconds: conditional batches take a while, and
-#: writers that meet slow each other down.
+#: The longest wait after the first of these attempts, and after any later one, in seconds: conditional batches take a
+#: while, and writers that meet slow each other down.
 WAITS = (0.01, 0.5)
-#: How many groups more than were read are looked at to find out whether a change was made.
+#: How many more groups than were read are looked at to find out whether a change was made.
 LOOKED_AT_BESIDES = 20
 
 _VERSIONS = 2**31 - 1
 
 _IF_VERSION = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} = ?'
-# Always true, since no version is 0; but a condition puts the batch in order with other conditional ones.
+# Always true, since no version is 0. The condition puts the batch in order with other conditional batches.
 _ALWAYS = 'UPDATE {table} SET {version} = ? WHERE feed_id = ? IF {version} != 0'
 _DELETE_VERSION = 'DELETE {version} FROM {table} WHERE feed_id = ? IF {version} != 0'
 _DELETE_FEED = 'DELETE FROM {table} WHERE feed_id = ?'
@@ -53,7 +53,7 @@ _warned_of: set[str] = set()
 
 @dataclass(slots=True)
 class Attempt:
-    """A change on its way to the server."""
+    """One attempt at a change: its batch, and how to recognize later that it was done."""
 
     change: Change
     #: The conditional batch.
@@ -120,7 +120,7 @@ def send(table: Table, attempts: Sequence[Attempt]) -> list[Change]:
 
 
 def _without_trace(table: Table, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the attempts that left no trace in any group, which means that they were not done."""
+    """Return the attempts whose version no group has: they were not done."""
     statements = []
     for attempt in attempts:
         entries = attempt.change.snapshot.entries if attempt.change.snapshot is not None else ()
@@ -134,14 +134,14 @@ def _without_trace(table: Table, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 def _versions(table: Table, keys: Sequence[str]) -> list[int | None]:
-    """Read versions at serial consistency: whatever was under way is done by then, or never will be."""
+    """Read versions at serial consistency: a batch that was under way is done by then, or never will be."""
     statements = [table.statement(_VERSION_OF, key) for key in keys]
     see_latest(statements)
     return [rows[0]['version'] if rows else None for rows in run(statements)]
 
 
 def see_latest(statements: Iterable[BoundStatement]) -> None:
-    """Have statements read what conditional batches wrote; where there are none, as always."""
+    """Let statements read what conditional batches wrote, where the servers have those."""
     if not lacks(features.CONDITIONS):
         for statement in statements:
             statement.consistency_level = connection.serial_consistency()
@@ -180,7 +180,7 @@ def _is_applied(batch: BatchStatement) -> bool:
 
 def wait(attempt: int) -> None:
     """Wait after an attempt that other writers got in the way of."""
-    # Of writers that meet, one succeeds. The others wait for a random time, longer after each attempt.
+    # Where writers meet, one succeeds. The others wait for a random time, longer after each attempt.
     shortest, longest = WAITS
     time.sleep(random.random() * min(longest, shortest * 2 ** min(attempt, 10)))
 

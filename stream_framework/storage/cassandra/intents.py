@@ -1,8 +1,9 @@
-"""Small values that expire, by name: what was published last, see :mod:`stream_framework.feed_managers.base`.
+"""Intents, small values by name that expire: what was published last. See
+:mod:`stream_framework.feed_managers.intents`.
 
-They are in a table of their own, made by ``sync``, or when the first intent is set. An intent is read, and written with
-a later timestamp than what was read, both at a quorum: so whoever sets one after somebody else (by any clock) has the
-last word, and whoever reads it then sees it. That costs two waves, and no consensus.
+They have a table, made by ``sync``, or when the first intent is set. Setting an intent reads it first, and writes with
+a later time than was read, both at a quorum. So the last one who sets it wins, whatever the clocks say, and everybody
+who reads it afterwards sees that. It takes two waves, and no consensus.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from stream_framework.storage.cassandra.batches import SeveralFeeds, Unbound, ba
 from stream_framework.storage.cassandra.client import run
 from stream_framework.storage.cassandra.driver import ConsistencyLevel, InvalidRequest, SimpleStatement
 
-#: The table's name.
+#: The table's name, from when intents were called marks.
 TABLE = 'stream_framework_marks'
 #: How many intents one statement reads.
 INTENTS_PER_QUERY = 50
-#: About what the server counts for an intent besides its name.
+#: What the server counts for an intent without its name, in bytes, roughly.
 _INTENT_BYTES = 60
 
 _LOCAL = (ConsistencyLevel.LOCAL_ONE, ConsistencyLevel.LOCAL_QUORUM)
 
 
 def create_query(keyspace: str) -> str:
-    """What creates the table. Intents are only ever overwritten and expire: they leave nothing to repair."""
+    """Return the statement that creates the table. Intents are only overwritten or expire: nothing needs repair."""
     return (
         f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{TABLE}" (name text PRIMARY KEY, value text) '
         'WITH gc_grace_seconds = 10800'
@@ -61,7 +62,7 @@ def set_intents(names: Sequence[str], value: str, ttl: float, existing: bool) ->
 
 
 def get_intents(names: Sequence[str]) -> list[str | None]:
-    """The values of intents, in order; ``None`` for what was never set or has expired. One wave."""
+    """Return the values of intents, in order; ``None`` for one that was never set or has expired. One wave."""
     connection.get_session()
     return _in_order(names, _read(list(dict.fromkeys(names))))
 
@@ -69,22 +70,22 @@ def get_intents(names: Sequence[str]) -> list[str | None]:
 def run_and_read(
     statements: Callable[[], Iterable[Any]], names: Sequence[str], key: Any = None
 ) -> tuple[list[Any], list[str | None]]:
-    """Send writes, and read intents in the same wave, as if that came after them.
+    """Send writes, and read intents in the same wave, as if they were read after the writes.
 
-    A write counts from the timestamp that it is sent with, not from when it arrives: whoever sets one that this read
-    doesn't see, and then undoes what was written, does so with later timestamps, and is right whatever arrives last.
-    Only what had to be sent again has a timestamp from after the read, so then the intents are read once more.
+    A write counts from the time that it is sent with, not from when it arrives. Somebody who sets an intent that this
+    read misses, and then undoes the writes, does so with later times, and wins whatever arrives last. Only a write that
+    had to be sent again has a time after the read, so then the intents are read once more.
 
-    :param statements: makes the writes, all of which may be done twice
-    :param key: the feed that they are about, for messages
-    :returns: what came of the statements, and the values of the intents
+    :param statements: makes the writes, which may all be done twice
+    :param key: the key of the feed, for messages
+    :returns: the rows of each statement, and the values of the intents
     """
     resent: list[Any] = []
     reads: list[Any] = []
 
     def writes_and_reads() -> Iterator[Any]:
         yield from statements()
-        # Not before: finding that there is no table of intents is a read, too.
+        # Not before the writes: this may ask the server whether there is a table of intents.
         reads.extend(_read_statements(list(dict.fromkeys(names))))
         yield from reads
 
@@ -105,7 +106,7 @@ def _in_order(names: Sequence[str], found: Mapping[str, tuple[str, int]]) -> lis
 
 
 def _read(names: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """Name -> value, and when it was written in microseconds; nothing if there is no table yet."""
+    """Return name -> value, and when it was written in microseconds; nothing if there is no table yet."""
     try:
         return _by_name(row for rows in run(_read_statements(names)) for row in rows)
     except StorageError as error:
@@ -119,7 +120,7 @@ def _by_name(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[str, int]]:
 
 
 def _read_statements(names: Sequence[str]) -> list[Any]:
-    """What reads intents; nothing if there is no table yet."""
+    """Return the statements that read intents; none if there is no table yet."""
     query = f'SELECT name, value, WRITETIME(value) AS written FROM {_table()} WHERE name IN ?'
     try:
         prepared = connection.prepare(query)

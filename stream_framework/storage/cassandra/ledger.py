@@ -1,11 +1,11 @@
-"""The ledger: what was published and is not done yet, by minute; see :mod:`stream_framework.ledger`.
+"""The ledger of tasks that are published and not done yet, by minute; see :mod:`stream_framework.ledger`.
 
-Entries are written once and soon deleted, as in a queue, and for a while Cassandra has to read past what was deleted.
-So each minute has :data:`SHARDS` partitions: only minutes that may have open entries are read, and no partition gets
-more entries than one minute brings. Their table is made by ``sync``, or by the first write.
+Entries are written once and soon deleted, as in a queue, and for a while Cassandra has to read past deleted rows. So
+each minute has :data:`SHARDS` partitions: only minutes that may have open entries are read, and no partition has more
+entries than one minute brings. The table is made by ``sync``, or by the first write.
 
-Entries are written with a time in seconds, where all else has microseconds. So each deletion is later than each write:
-a deleted entry stays deleted, whatever the clocks say and whatever arrives late.
+Entries are written with a time in seconds, where everything else has microseconds. So each deletion is later than each
+write: a deleted entry stays deleted, whatever the clocks say and whatever arrives late.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ TABLE = 'stream_framework_ledger'
 SHARDS = 4
 #: How many minutes are asked for at a time; nearly all partitions of minutes that are over are empty.
 MINUTES_AT_A_TIME = 25
-#: About what the server counts for an entry besides its id and its text.
+#: What the server counts for an entry without its id and its text, in bytes, roughly.
 _ENTRY_BYTES = 60
 
 
 def create_query(keyspace: str) -> str:
-    """What creates the table. An entry that comes back after its deletion is done once more, and that may be."""
+    """Return the statement that creates the table. If a deleted entry comes back, its task runs again: safe."""
     return (
         f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{TABLE}" '
         '(minute int, shard int, id text, entry text, PRIMARY KEY ((minute, shard), id)) '
@@ -70,19 +70,19 @@ def _write(minute: int, entries: Mapping[str, str], ttl: float) -> None:
 
 
 def delete(minute: int, entry_id: str) -> None:
-    """Delete one; one that isn't there is no error."""
+    """Delete an entry; one that isn't there is no error."""
     _run('DELETE FROM {} WHERE minute = ? AND shard = ? AND id = ?', [(minute, _shard(entry_id), entry_id)])
 
 
 def find(minute: int, entry_id: str) -> str | None:
-    """The text of one, or ``None``."""
+    """Return the text of an entry, or ``None``."""
     query = 'SELECT entry FROM {} WHERE minute = ? AND shard = ? AND id = ?'
     rows = _run(query, [(minute, _shard(entry_id), entry_id)])[0]
     return rows[0]['entry'] if rows else None
 
 
 def read(minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
-    """``(minute, id, text)`` of all entries of some minutes; one statement for each :data:`MINUTES_AT_A_TIME`."""
+    """Yield ``(minute, id, text)`` of the entries of some minutes; one statement for :data:`MINUTES_AT_A_TIME`."""
     query = 'SELECT minute, id, entry FROM {} WHERE minute IN ? AND shard IN ?'
     for part in iter_parts(minutes, MINUTES_AT_A_TIME):
         for row in _run(query, [(list(part), list(range(SHARDS)))])[0]:
@@ -91,7 +91,7 @@ def read(minutes: Sequence[int]) -> Iterator[tuple[int, str, str]]:
 
 
 def _run(query: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The rows of each; none where there is no table yet."""
+    """Return the rows that a query finds with each of some values; none if there is no table yet."""
     connection.get_session()
     try:
         prepared = connection.prepare(query.format(_table()))

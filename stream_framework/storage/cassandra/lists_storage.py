@@ -1,4 +1,4 @@
-"""The unseen and the unread ids of a notification feed, in the feed's own partition."""
+"""The unseen and the unread ids of a notification feed, in the feed's partition."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from stream_framework.utils.shortcuts import unchanged
 
 
 class CassandraListsStorage(BaseListsStorage):
-    """Two sets of ids beside the groups that they mark, so that both change in one step.
+    """Two sets of ids in the partition of the groups that they mark, so that both change in one step.
 
-    It knows the lists ``unseen`` and ``unread`` only, keeps an id once, in ascending order, and of too many the
-    highest. The feed makes it: ``feed.feed_markers``.
+    There are the lists ``unseen`` and ``unread`` only. An id is kept once, in ascending order; of too many, the highest
+    stay. The feed makes this storage: ``feed.feed_markers``.
 
     :param key: the feed's key
     :param timeline_storage: the feed's timeline storage, whose table has the two columns
@@ -47,7 +47,7 @@ class CassandraListsStorage(BaseListsStorage):
         self.timeline_storage: Timelines = cast(Timelines, timeline_storage)
 
     def is_beside(self, storage: Timelines) -> bool:
-        """Whether the ids are in the same table as a storage's feeds."""
+        """Return whether the ids are in the same table as a storage's feeds."""
         return self.timeline_storage.model is storage.model
 
     def add_to_storage(self, lists: dict[str, list[str]], once: bool) -> None:
@@ -56,22 +56,22 @@ class CassandraListsStorage(BaseListsStorage):
         markers.add(self.timeline_storage, str(self.base_key), lists, self.max_length)
 
     def remove_from_storage(self, lists: dict[str, list[str]]) -> None:
-        """One step."""
+        """Remove ids in one step."""
         _check_names(lists)
         markers.remove(self.timeline_storage, str(self.base_key), lists)
 
     def count_in_storage(self, names: Sequence[str]) -> list[int]:
-        """One query."""
+        """Count ids. One query."""
         return [len(items) for items in self.get_from_storage(names)]
 
     def get_from_storage(self, names: Sequence[str]) -> list[list[str]]:
-        """One query; in ascending order."""
+        """Return ids, in ascending order. One query."""
         _check_names(names)
         [(_, lists)] = markers.read(self.timeline_storage.table, [str(self.base_key)])
         return [sorted(lists[name], key=ids.group_order) for name in names]
 
     def flush_storage(self, names: Sequence[str]) -> None:
-        """One step."""
+        """Empty lists in one step."""
         _check_names(names)
         markers.clear(self.timeline_storage, str(self.base_key), names)
 

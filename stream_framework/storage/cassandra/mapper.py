@@ -1,7 +1,7 @@
 """The library's session as a connection of cqlengine, the driver's object mapper.
 
 The models of feeds name this connection and find the keyspace of the settings, so cqlengine's own calls work for them
-whatever else an application has set up. It is registered when this is imported, and connects when it is first asked.
+whatever else an application has set up. It is registered when this module is imported, and connects on first use.
 
 It is the default connection too, as in 1.4.0, but only while the application has set up none: one that it sets up,
 before or after, stays the default, and so does its default keyspace.
@@ -25,7 +25,7 @@ from stream_framework.storage.cassandra.driver import (
     show_default_session,
 )
 
-#: What the connection is called in cqlengine's registry.
+#: The connection's name in cqlengine's registry.
 NAME = 'stream_framework'
 
 
@@ -61,12 +61,12 @@ class DefaultConnection(SharedConnection):
     cqlengine's ``set_session`` changes the connection that is the default. It must not change that of the feeds.
     """
 
-    _ours: Any = None
+    _shared_session: Any = None
 
     @property
     def is_given(self) -> bool:
         """Whether an application has given it a session."""
-        return self.session is not self._ours
+        return self.session is not self._shared_session
 
     def handle_lazy_connect(self) -> None:
         """Connect, unless an application has given it a session.
@@ -80,7 +80,7 @@ class DefaultConnection(SharedConnection):
         """Take over a session, unless an application has given it one."""
         if not self.is_given:
             super().use(session)
-            self._ours = session
+            self._shared_session = session
             if registered_connections().get(DEFAULT_CONNECTION) is self:
                 show_default_session(self.cluster, session)
 

@@ -1,4 +1,4 @@
-"""The markers of a notification feed, in the feed's own partition: two sets of ids, ``unseen`` and ``unread``."""
+"""The markers of a notification feed, in the feed's partition: two sets of ids, ``unseen`` and ``unread``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Lists = dict[str, frozenset[str]]
 def read(table: Table, keys: Sequence[str], latest: bool = False) -> list[tuple[int | None, Lists]]:
     """Read the version and the markers of each feed. One wave.
 
-    :param latest: whether to see what conditional batches wrote
+    :param latest: whether to read at serial consistency, which sees what conditional batches wrote
     :raises StorageError: for a table without the columns
     """
     if not keys:
@@ -98,7 +98,7 @@ def _write(storage: Timelines, table: Table, key: str, statements: Sequence[Boun
 
 
 def before(table: Table, changes: Sequence[Change]) -> dict[int, Lists]:
-    """Return the markers that feeds have before changes, by the id() of the change. A wave where they were not read."""
+    """Return the markers before changes, by the id() of the change. One wave, for feeds that were not read yet."""
     known = {}
     unknown = []
     for change in changes:
@@ -113,7 +113,7 @@ def before(table: Table, changes: Sequence[Change]) -> dict[int, Lists]:
 
 
 def statements_of(table: Table, change: Change, lists: Lists, cut: int | None) -> list[BoundStatement]:
-    """Return what changes the markers of a feed.
+    """Return the statements that change the markers of a feed.
 
     :param lists: the markers before
     :param cut: the lowest id that trimming keeps; ``None`` where it keeps all

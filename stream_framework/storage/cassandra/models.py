@@ -16,7 +16,7 @@ from stream_framework.storage.cassandra.mapper import FeedModel
 
 
 class BaseActivity(FeedModel):
-    """What every table has: a partition for each feed, in it a row for each entry, the newest first."""
+    """The columns of the primary key: a feed is a partition, an entry is a row in it, newest first."""
 
     __abstract__ = True
 

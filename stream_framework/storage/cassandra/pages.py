@@ -13,14 +13,14 @@ from stream_framework.storage.cassandra.driver import BoundStatement
 from stream_framework.storage.cassandra.fallbacks import lacks
 from stream_framework.storage.cassandra.tables import Table
 
-#: How many entries are skipped by reading them. To skip more, their ids are read first, in a query for ids alone.
+#: How many entries are read only to skip them. To skip more, a query for ids alone comes first.
 SKIPPED_BY_READING = 100
 #: How many ids are read at a time where the server doesn't count.
 IDS_PER_PAGE = 5000
 #: How many feeds, and how many rows of all of them, one statement reads.
 FEEDS_PER_QUERY, ROWS_PER_QUERY = 20, 2000
 
-#: What selects the number of entries, as ``count``.
+#: Selects the number of entries, as ``count``.
 COUNTED = 'COUNT(activity_id) AS count'
 
 _MOST = 2**31 - 1
@@ -55,7 +55,7 @@ def select(
 
 
 def select_id(table: Table, key: str, activity_id: int) -> BoundStatement:
-    """Return the statement that tells whether a feed has an id."""
+    """Return the query whether a feed has an id."""
     return table.statement(_ONE_ID, key, activity_id)
 
 

@@ -1,4 +1,4 @@
-"""The tables that feed classes need. :func:`sync` creates those that are missing, and never drops anything.
+"""The tables that feed classes need. :func:`sync` creates the missing ones, and never drops anything.
 
 >>> from stream_framework.storage.cassandra import schema
 >>> schema.sync('myapp.feeds', replication_factor=3)  # doctest: +SKIP
@@ -25,9 +25,9 @@ from stream_framework.storage.cassandra.tables import LISTS
 from stream_framework.storage.cassandra.timeline_storage import CassandraTimelineStorage
 from stream_framework.utils import feed_classes
 
-#: How new tables are made. A feed's partition is written to for as long as it lives and read from its newest end:
-#: levels keep it in few files, and drop early what was trimmed. Deleted rows are remembered for three days, within
-#: which every node has to be repaired; the fewer of them there are, the faster are reads.
+#: The options of new tables. A feed's partition is written to for as long as it lives, and read from its newest end:
+#: levels keep it in few files, and drop trimmed rows early. Deleted rows are remembered for three days, and every node
+#: has to be repaired within them; the fewer deleted rows there are, the faster are reads.
 TABLE_OPTIONS = "compaction = {'class': 'LeveledCompactionStrategy'} AND gc_grace_seconds = 259200"
 
 #: How many replicas a new keyspace has, where there are as many nodes.
@@ -100,7 +100,7 @@ def _execute(statement: str, say: Callable[[str], Any]) -> None:
                 'the feed class timeline_model = models.AggregatedActivity and a markers_storage_class of another '
                 'backend, or keep notification feeds on another backend'
             ) from error
-        # Only the version is left, and feeds of groups work without it, unguarded.
+        # The only other static column is the version, and feeds of groups work without it, unguarded.
         say('-- the servers refuse static columns: feeds of groups are not guarded without the column version')
         without = re.sub(r'(, )?"version" int static', '', statement)
         if statement.startswith('CREATE'):
@@ -108,9 +108,9 @@ def _execute(statement: str, say: Callable[[str], Any]) -> None:
 
 
 def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
-    """The feed classes on Cassandra among, or in, modules, feed classes and managers.
+    """Return the feed classes on Cassandra that modules, feed classes and managers name.
 
-    A module stands for the classes that are defined in it, or below it, and those that its managers name.
+    A module stands for the classes defined in it or below it, and for the classes that its managers name.
 
     :raises ConfigurationError: for a module without any, or one that can't be imported
     """
@@ -127,13 +127,13 @@ def find_feed_classes(targets: Iterable[Any]) -> list[Any]:
 
 
 def keeps_follows(targets: Iterable[Any]) -> bool:
-    """Tell whether among, or in, modules, follow storages and managers is a follow storage on Cassandra."""
+    """Return whether modules, follow storages or managers name a follow storage on Cassandra."""
     return any(issubclass(found, CassandraFollowStorage) for found in feed_classes.find_follow_storages(targets))
 
 
 def is_on_cassandra(feed_class: Any) -> bool:
     """Whether a feed class keeps its timelines on Cassandra."""
-    # Told by what it has: feeds are built on storages, not the other way round.
+    # Feeds import storages, never the other way round, so the storage class decides here.
     return issubclass(feed_class.timeline_storage_class, CassandraTimelineStorage)
 
 
@@ -159,7 +159,7 @@ def share_keys(one: Any, other: Any) -> bool:
 
 
 def clash(one: Any, other: Any) -> str:
-    """What is wrong with two classes that share keys."""
+    """Return the message about two classes that share keys."""
     return (
         f'{_path(one)} and {_path(other)} both write keys {one.key_format!r} into the table '
         f'{one.timeline_cf_name!r}, so they would overwrite each other: give one of them another key_format or '
@@ -171,7 +171,7 @@ def _sample(feed_class: Any) -> Any:
     try:
         return feed_class.key_format % {'user_id': 7}
     except (TypeError, KeyError, ValueError):
-        # What only the class itself can make a key of.
+        # Only the class itself can make a key of this format.
         return feed_class.key_format
 
 
@@ -180,7 +180,7 @@ def _path(feed_class: Any) -> str:
 
 
 def _tables(feed_classes: Iterable[Any], keyspace: str) -> dict[tuple[str, str], list[Any]]:
-    """Keyspace and table -> the models of those who share it."""
+    """Return keyspace and table -> the models of the feed classes that share it."""
     tables: dict[tuple[str, str], list[Any]] = {}
     for feed_class in feed_classes:
         model = feed_class.get_timeline_storage().model

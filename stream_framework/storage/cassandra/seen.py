@@ -1,8 +1,7 @@
-"""Seen marks on Cassandra, which tell how far timelines were seen: a small table beside those of the feeds.
+"""Seen marks on Cassandra: how far the reader of each timeline has seen it, in a small table.
 
-The table is made by ``sync``, or when something is marked as seen for the first time: tables of 1.4.0 stay as they are.
-A mark is read, and written if it moves forward, both at a quorum. Of two that are set at the same moment either may
-stay.
+The table is made by ``sync``, or when the first mark is set: tables of 1.4.0 stay as they are. A mark is read, and
+written if it moves forward, both at a quorum. Of two that are set at the same moment either may stay.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from stream_framework.storage.cassandra.fallbacks import lacks
 from stream_framework.storage.cassandra.protocols import Range, Timelines
 from stream_framework.storage.cassandra.tables import Table
 
-#: How many ids are read along with a seen mark: one more than the longest feed whose new entries take one wave.
+#: How many ids are read together with a seen mark. Up to one fewer new entries are counted in one wave.
 IDS_WITH_SEEN = 101
 #: The table's name.
 TABLE = 'stream_framework_seen'
@@ -29,17 +28,17 @@ _LOCAL = (ConsistencyLevel.LOCAL_ONE, ConsistencyLevel.LOCAL_QUORUM)
 
 
 def create_query(keyspace: str) -> str:
-    """Return what creates the table."""
+    """Return the statement that creates the table."""
     return f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{TABLE}" (name text PRIMARY KEY, seen text)'
 
 
 def read_statements(names: Sequence[str]) -> list[BoundStatement]:
-    """Return what reads the marks of these names, one statement for each; nothing if there is no table yet."""
+    """Return the statements that read the marks of names, one for each; none if there is no table yet."""
     return _bound('SELECT seen FROM {table} WHERE name = ?', [(name,) for name in names])
 
 
 def number_of(rows: Sequence[Found]) -> int | None:
-    """Return the mark in the rows that one of :func:`read_statements` has found."""
+    """Return the mark in the rows that a statement of :func:`read_statements` found."""
     return int(rows[0]['seen']) if rows and rows[0]['seen'] is not None else None
 
 
@@ -114,7 +113,7 @@ def forget(names: Sequence[str]) -> None:
 
 
 def forget_matching(pattern: str) -> None:
-    """Delete the marks whose names match, by going through all of them: for tests, not for every day."""
+    """Delete the marks whose names match. It reads all of them: for tests, not for every day."""
     for rows in run(_bound('SELECT name FROM {table}', [()])):
         forget(fnmatch.filter([row['name'] for row in rows], pattern))
 

@@ -1,4 +1,4 @@
-"""Reading feeds for a change: their newest groups, the version, and the markers, of many feeds in one wave."""
+"""Read many feeds before a change, in one wave: their newest groups, versions and markers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from stream_framework.storage.changes import Pairs, Snapshot
 
 @dataclass(slots=True)
 class Token:
-    """What a change of a feed depends on, beyond the groups that were read."""
+    """What a change depends on, apart from the groups that were read."""
 
     #: How many groups were asked for.
     length: int
     version: int | None = None
-    #: Whether what was read by several queries is of one moment.
+    #: Whether all queries of this feed found the same version.
     is_consistent: bool = True
     #: List's name -> the ids in it.
     markers: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -51,9 +51,9 @@ def read_latest(storage: Timelines, keys: Sequence[str], length: int) -> list[Sn
 
 
 def renew(storage: Timelines, snapshots: Sequence[Snapshot]) -> list[bool]:
-    """Read feeds again, and take over the versions and the markers where their groups are as they were read.
+    """Read feeds again; where the groups are unchanged, snapshots get the new versions and markers.
 
-    :returns: for each whether its groups are
+    :returns: for each whether its groups are unchanged
     """
     same = []
     for length, some in _by_length(snapshots):
@@ -90,9 +90,9 @@ def _all_rows(statements: Iterable[object]) -> list[Found]:
 
 
 def _queries(storage: Timelines, table: Table, which: str, limit: str) -> list[tuple[str, bool]]:
-    """Return what reads the groups, then their markers, then those of 1.4.0, as far as there may be any.
+    """Return the queries for the groups, for their markers, and for groups of 1.4.0, where the table may have some.
 
-    :returns: with each query whether it takes a limit
+    :returns: each with whether it takes a limit
     """
     if not storage.holds_groups:
         return [(f'SELECT {{columns}} FROM {{table}} WHERE {which} {limit}', True)]

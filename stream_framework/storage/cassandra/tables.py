@@ -40,7 +40,7 @@ LISTS = ('unseen', 'unread')
 #: Columns that are left out where the table hasn't got them.
 _LEFT_OUT = frozenset(('minimized_activities', 'seen_at', 'read_at'))
 
-#: About what the server counts for a cell and for a row besides their values, in bytes.
+#: What the server adds for each cell and each row when it measures a batch, in bytes, roughly.
 CELL_BYTES, ROW_BYTES = 22, 20
 #: The largest row that is sent: the server refuses a mutation of half a commit log segment, 16 MiB by default.
 MAX_ROW_BYTES = 12 * 2**20
@@ -56,8 +56,8 @@ _tables: dict[Any, Table] = {}
 class _OwnBatches(logging.Filter):
     """Keep one warning out of the log, which the driver would log for every batch of more than ten feeds.
 
-    The server gives it (``unlogged_batch_across_partitions_warn_threshold``) for batches that one node has to spread
-    over many others. The library's batches are only for feeds of the same nodes.
+    The server warns (``unlogged_batch_across_partitions_warn_threshold``) because one node may have to spread such a
+    batch over many others. The library's batches are for feeds that the same nodes have.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ def expect_batches(keyspace: str, table: str) -> None:
 
 
 class Row:
-    """An entry as it is written: its values, serialized once for all the feeds that get it."""
+    """A row to write: its values, serialized once for all the feeds that get it."""
 
     __slots__ = ('bytes', 'id', 'is_whole', 'query', 'values')
 
@@ -93,9 +93,9 @@ class Row:
         self.values = values
         #: About what the server counts for it, without the key.
         self.bytes = size
-        #: Its id, serialized.
+        #: The id of the row, serialized.
         self.id = row_id
-        #: Whether it sets every column of the table, so that nothing can be left of a row that was there before.
+        #: Whether it sets every column of the table, so that no value of an older row can show through.
         self.is_whole = is_whole
 
 
@@ -145,7 +145,7 @@ class Table:
 
     @functools.cached_property
     def write_times(self) -> str:
-        """What selects when each value of a row was written, for those columns of which the server can tell."""
+        """Selects when each value of a row was written, for the columns where the server can tell."""
         names = [
             f'"{column.db_field_name}"'
             for attribute, column in self.columns.items()
@@ -197,8 +197,8 @@ class Table:
 
         :param data: a dict of columns, or an instance of the model
         :param key: the key of the feed, for messages; ``None`` if many feeds get the row
-        :param replaces: whether columns without a value are made null; otherwise they are left as they are, which in a
-            new row is the same, and leaves no tombstones
+        :param replaces: whether columns without a value are set to null. Otherwise they are not written: in a new row
+            that is the same, and leaves no tombstones
         :raises SerializationException: if the table can't hold a value
         """
         get = data.get if isinstance(data, dict) else functools.partial(_value_of, data)
@@ -286,17 +286,17 @@ class Table:
         return bound(connection.prepare(row.query), [key, *row.values])
 
     def clear(self, keys: Sequence[bytes], row_ids: Sequence[bytes]) -> Unbound:
-        """Delete rows as they were before the statements that are sent with this, or after it.
+        """Return the statement that deletes older versions of rows: all written before now.
 
-        A row that is written a second time would keep what only the first had. The server counts such a deletion for no
-        tombstone while the row is there, unlike columns that are made null.
+        Without it, a row that is written again would keep values that only its older version had. While the row is
+        there, the server doesn't count this deletion as a tombstone; it would count columns that are set to null.
         """
         prepared = connection.prepare(self.sql(_CLEAR))
         stamp = struct.pack('>q', connection.timestamp() - 1)
         return Unbound(prepared, [stamp, _packed_list(keys), _packed_list(row_ids)], 0)
 
     def rows(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Name the values of rows by the model's attributes; leave out a row that has static columns only."""
+        """Return rows with the model's names of columns, without rows that have static columns only."""
         found = [row for row in found if row['activity_id'] is not None]
         if self._renamed:
             found = [{self._renamed.get(name, name): value for name, value in row.items()} for row in found]
@@ -304,7 +304,7 @@ class Table:
 
 
 def _packed_list(items: Sequence[bytes]) -> bytes:
-    """Pack serialized values as version 3 of the protocol, and later ones, send a list."""
+    """Pack serialized values into a list, as version 3 of the protocol and later have it."""
     parts = [len(items).to_bytes(4, 'big')]
     for item in items:
         parts += (len(item).to_bytes(4, 'big'), item)
@@ -316,7 +316,7 @@ def _value_of(instance: Any, attribute: str) -> Any:
 
 
 def get_table(model: Any) -> Table:
-    """Return the table of a model, by the schema as the driver knows it, which it keeps up to date.
+    """Return the table of a model, by the driver's copy of the schema, which the driver keeps up to date.
 
     :raises StorageError: if there is no such table
     """
@@ -331,7 +331,7 @@ def get_table(model: Any) -> Table:
     if table is not None and table.metadata is metadata:
         return table
     if metadata is None or table is None or table.cluster is not cluster:
-        # It may just have been created or changed, and the driver not know yet.
+        # It may have been created or changed just now, before the driver has heard of it.
         metadata = _ask_for(cluster, keyspace, name)
     table = _tables[model] = Table(model, keyspace, metadata, cluster)
     expect_batches(keyspace, name)
@@ -356,13 +356,13 @@ def _ask_for(cluster: Any, keyspace: str, name: str) -> Any:
 def get_model(base_model: Any, column_family_name: str) -> Any:
     """Return a model of one table: the base model with the table's name. Made once."""
     camel_case = ''.join(part.capitalize() for part in column_family_name.split('_'))
-    # A model that an application wrote from scratch goes to the connection and the keyspace of feeds as well.
+    # A model that is derived from cqlengine's own uses the connection and the keyspace of feeds as well.
     bases = (base_model,) if issubclass(base_model, FeedModel) else (FeedModel, base_model)
     connection_name = base_model.__connection__ or NAME
     namespace = {
         '__table_name__': column_family_name,
         '__connection__': connection_name,
-        # A model that has been used itself keeps the name of its table here, and derived models would inherit it.
+        # A model that was used keeps its table's name here, and derived models would inherit that.
         '_table_name': None,
     }
     return type(f'{camel_case}FeedModel', bases, namespace)

@@ -1,4 +1,4 @@
-"""Timelines on Cassandra: a partition for each feed, in it a row for each entry, whole, the newest first."""
+"""Timelines on Cassandra: a feed is a partition, an entry is a row that holds the whole activity; newest first."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Batch(BaseBatch):
     """Queued writes, sent in waves of concurrent batches."""
 
     def send_writes(self, writes: list[Write]) -> None:
-        """Send in order; runs of writes to storages that do the same go together."""
+        """Send writes in order; runs of writes to storages that do the same are sent together."""
         together = list(runs(writes))
         for run_ in together:
             storage: Any = run_[0].storage
@@ -66,7 +66,7 @@ class Batch(BaseBatch):
                 super().send_writes(run_)
 
     def _intents_to_read(self, storage: CassandraTimelineStorage) -> Sequence[str]:
-        """Return the intents that are wanted, if nothing is to be written before and what is written reads nothing."""
+        """Return the intents to read in the wave of the writes; none for groups, which take more than one wave."""
         if self.wanted_intents is None or storage.holds_groups:
             return ()
         kept_in, names = self.wanted_intents
@@ -131,17 +131,17 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
 
     @functools.cached_property
     def _writes_dicts(self) -> bool:
-        # Making an instance of the model takes longer than all else: it is made only where a subclass may look at it.
+        # Making an instance of the model takes longest: one is made only where a subclass may look at it.
         defaults = any(column.has_default for column in self.model._columns.values())
         stock = isinstance(self.serializer, _STOCK_SERIALIZERS) and self.serializes_once and self.writes_as_usual
         return stock and not defaults
 
     def get_batch_interface(self) -> Any:
-        """Return a batch: see :class:`~stream_framework.storage.base.BaseBatch`."""
+        """Return a batch; see :class:`~stream_framework.storage.batch.BaseBatch`."""
         return self.Batch(self)
 
     def is_like(self, other: Any) -> bool:
-        """As of the base class, and into the same table."""
+        """Return whether another storage does the same, in the same table."""
         return super().is_like(other) and self.model is other.model
 
     @property
@@ -150,28 +150,31 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         return get_table(self.model)
 
     def add_to_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
-        """One wave, and one more to trim; adding again what is there writes it again. Nobody knows what was new."""
+        """Write rows; a row that is there already is written again. One wave, and one more to trim.
+
+        Returns nothing: Cassandra doesn't tell which rows are new.
+        """
         self.write_many([('add', [key], activities, kwargs.get('trim_length'))])
 
     def remove_from_storage(self, key: str, activities: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
-        """One wave, and one more to trim. Nobody knows what was there."""
+        """Delete rows. One wave, and one more to trim. Returns nothing: Cassandra doesn't tell which were there."""
         self.write_many([('remove', [key], activities, kwargs.get('trim_length'))])
 
     def remove_many(self, key: str, activities: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
-        """As of the base class; it takes only their ids, so what can't be stored any more can be removed."""
+        """Remove entries by their ids alone, so that an activity that can't be serialized any more can be removed."""
         by_ids = self.has_stock_hooks and self.serializes_once
         wanted = self.activities_to_ids(activities) if by_ids else activities
         return super().remove_many(key, wanted, *args, **kwargs)
 
     def trim_storage(self, key: str, length: int) -> None:
-        """One query for the id to cut at, one range deletion of exactly what is older."""
+        """Keep the newest entries: a query for the oldest id that stays, and one deletion of all that are older."""
         self.write_many([('trim', [key], None, length)])
 
     @shortcut('add_to_storage')
     def update_in_storage(self, updates: Sequence[tuple[str, Mapping[int, Any]]]) -> list[list[int]]:
-        """One wave to read when the rows were written, and one to write them as of right after that.
+        """Replace rows that are there. One wave reads when they were written, one writes with a time just after that.
 
-        So whatever was removed since, or is trimmed meanwhile, stays away: the removal is the later write.
+        So a row that is removed or trimmed meanwhile stays away: its deletion has the later time.
         """
         table = self.table
         wanted = [(number, key, id_) for number, (key, data) in enumerate(updates) for id_ in data]
@@ -222,7 +225,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         only = next(iter(works)) if len(works) == 1 else None
 
         def statements() -> Iterator[Any]:
-            # What tells where to cut the first part can be under way together with the writes.
+            # The queries for where to cut the first part are sent in the same wave as the writes.
             yield from batched(table.keyspace, self._rows(table, works), table.clear)
             yield from looks
 
@@ -238,7 +241,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         return found
 
     def _rows(self, table: Table, works: dict[str, Work]) -> Iterator[Rows]:
-        # A fan-out does the very same to every follower's feed.
+        # A fan-out does the same to the feed of every follower.
         alike: dict[int, list[str]] = {}
         for key, work in works.items():
             alike.setdefault(id(work), []).append(key)
@@ -249,7 +252,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
                 yield Rows(names, statements)
 
     def _rows_of(self, table: Table, work: Work) -> Iterator[Unbound]:
-        """Yield what is written to a feed, without the feed's key, which is the first of the values."""
+        """Yield the statements that write to a feed. Their values lack the first one, the feed's key."""
         clears = connection.has_timestamps() and not lacks(features.TIMESTAMP)
         for data in work.rows.values():
             row = table.encode(data, replaces=not clears)
@@ -263,7 +266,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
     def get_slice(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> list[Any]:
-        """As of the base class; groups without activities are left out, and the read goes on until the page is full."""
+        """Return a slice. Groups without activities are left out; more is read until the page is full."""
         found = super().get_slice(key, start, stop, filter_kwargs, ordering_args)
         if not self.holds_groups or all(map(len, found)):
             return found
@@ -279,7 +282,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
     def get_slice_from_storage(
         self, key: str, start: int | None, stop: int | None, filter_kwargs: Any = None, ordering_args: Any = None
     ) -> Pairs:
-        """One query; one more before it if the slice starts deeper than a hundred entries."""
+        """Read a slice. One query; one more before it if the slice starts deeper than a hundred entries."""
         low, high = self.bounds(filter_kwargs)
         ascending = self.ascends(ordering_args)
         start = start or 0
@@ -292,7 +295,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
 
     @adapts
     def get_index_of(self, key: str, activity_id: Any) -> int:
-        """One wave: whether it is there, and how many are newer, which reads their ids."""
+        """Find an id's position. One wave: a query whether it is there, and one that counts the newer ones."""
         table = self.table
         table.key(key)
         number = ids.normalize_id(activity_id)
@@ -314,12 +317,12 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
 
     @adapts
     def count(self, key: str) -> int:
-        """One query, which reads all the ids of the feed in the server."""
+        """Count entries. One query, for which the server reads all the ids of the feed."""
         return pages.count(self.table, key)
 
     @adapts
     def delete(self, key: str) -> None:
-        """One deletion of the whole partition, and one of how far it was seen."""
+        """Delete the partition, and the seen mark. One statement for each."""
         table = self.table
         table.key(key)
         if guard.is_guarded(self, table):
@@ -333,20 +336,20 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         return f'{self.column_family_name}:{key}'
 
     def set_seen(self, key: str, number: int) -> None:
-        """Two waves: see :mod:`stream_framework.storage.cassandra.seen`."""
+        """Move the seen mark forward. Two waves; see :mod:`stream_framework.storage.cassandra.seen`."""
         seen.write(self.seen_name(key), number)
 
     def get_seen(self, keys: Sequence[str]) -> list[int | None]:
-        """One wave."""
+        """Return seen marks. One wave."""
         return seen.read([self.seen_name(key) for key in keys])
 
     def counts_along(self, other: KeepsSeen) -> bool:
-        """Whether another storage is on Cassandra, too."""
+        """Return whether the feeds of another storage can be counted in the same wave: all on Cassandra can."""
         return isinstance(other, CassandraTimelineStorage)
 
     @adapts
     def count_new(self, timelines: Sequence[tuple[Any, str]]) -> list[int]:
-        """One wave: the seen marks, and the newest ids. A second one where a feed has more than a hundred new ones."""
+        """Count new entries. One wave; one more where a feed has over 100 of them."""
         return seen.count_new(timelines)
 
     @property
@@ -355,16 +358,16 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         return self.holds_groups and self.table.is_legacy
 
     def ranges_above(self, table: Table, number: int) -> list[Range]:
-        """Return the ids of entries above a number by which they sort."""
+        """Return the ranges of the ids that sort above a number."""
         return legacy_groups.ranges_above(table, number) if self.holds_groups else [(number + 1, None)]
 
     @adapts
     def read_newest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """One wave: a statement for every 20 feeds of the same nodes. An entry is ``(id, columns)``."""
+        """Read the newest entries, ``(id, columns)``. One wave; a statement for up to 20 feeds of the same nodes."""
         return snapshots.read(self, keys, length)
 
     def read_latest(self, keys: Sequence[str], length: int) -> list[Snapshot]:
-        """One wave, at serial consistency: a statement for each feed."""
+        """Read at serial consistency, so that the conflicting write is visible. One wave, a statement for each feed."""
         return snapshots.read_latest(self, keys, length)
 
     @shortcut(
@@ -373,7 +376,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
     )  # fmt: skip
     @adapts
     def apply_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """Each feed in one step, markers included; see :mod:`stream_framework.storage.cassandra.groups`."""
+        """Change each feed in one step, markers included; see :mod:`stream_framework.storage.cassandra.groups`."""
         return groups.apply(self, changes)
 
     def apply_changes_by_hooks(self, changes: Sequence[Change]) -> list[Change]:
@@ -381,14 +384,14 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
         return GuardsGroups.apply_changes(self, changes)
 
     def is_as_read(self, snapshot: Snapshot) -> bool:
-        """One statement."""
+        """Return whether the version and the newest entries are still those of a snapshot. One statement."""
         now = self.read_latest([snapshot.key], len(snapshot.entries) + 1)[0]
         same = now.token.version == snapshot.token.version
         return same and now.entries[: len(snapshot.entries)] == snapshot.entries
 
     @adapts
     def flush(self) -> None:
-        """Empty the table: whatever feeds are in it, of whatever class."""
+        """Empty the table. All feeds in it go, of other classes too."""
         if lacks(features.TRUNCATE):
             self._delete_matching('*')
         else:
@@ -396,7 +399,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
             seen.forget_matching(self.seen_name('*'))
 
     def iter_keys(self, pattern: str) -> Iterator[str]:
-        """Go through the partitions of the table by their tokens; one statement for each :data:`KEYS_AT_A_TIME`."""
+        """Yield the keys in the order of their tokens. One statement for each :data:`KEYS_AT_A_TIME`."""
         query = 'SELECT DISTINCT feed_id, token(feed_id) AS place FROM {table}'
         bounds: list[Any] = []
         while True:
@@ -409,7 +412,7 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
 
     @shortcut('flush')
     def flush_matching(self, pattern: str) -> None:
-        """Delete the feeds whose keys match, by going through all the keys of the table: for tests, not every day."""
+        """Delete the feeds whose keys match. It reads all keys of the table: for tests, not for every day."""
         self._delete_matching(pattern)
 
     def _delete_matching(self, pattern: str) -> None:

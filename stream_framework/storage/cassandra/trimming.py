@@ -1,4 +1,4 @@
-"""Trimming: find the id to cut a feed at, and delete exactly what is older."""
+"""Trimming: find the oldest id that stays in a feed, and delete exactly the older ones."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stream_framework.storage.cassandra.pages import COUNTED, ids_by_feed, newes
 from stream_framework.storage.cassandra.tables import Table
 from stream_framework.storage.cassandra.work import Work
 
-#: Trimming to more than this counts first, rather than read the ids of all that are to stay.
+#: Trimming to more entries than this counts them first, rather than read the ids of all that stay.
 COUNTED_BEFORE_TRIMMING = 1000
-#: How many ids are held at a time to find out where to cut.
+#: How many ids are held in memory to find out where to cut.
 IDS_AT_A_TIME = 20_000
 
 _DELETE_OLDER = 'DELETE FROM {table} WHERE feed_id = ? AND activity_id < ?'
 
 
 def parts_to_trim(works: Mapping[str, Work]) -> Iterator[dict[str, Work]]:
-    """Yield the work that trims feeds, in parts of which :data:`IDS_AT_A_TIME` ids are read."""
+    """Yield the work that trims feeds, in parts for which up to :data:`IDS_AT_A_TIME` ids are read."""
     part: dict[str, Work] = {}
     total = 0
     for key, work in works.items():
@@ -39,7 +39,7 @@ def parts_to_trim(works: Mapping[str, Work]) -> Iterator[dict[str, Work]]:
 
 
 def looks(table: Table, works: Mapping[str, Work]) -> Iterator[BoundStatement]:
-    """Yield what tells where to cut feeds: their newest ids, or for those that are to stay long how many there are."""
+    """Yield the queries for where to cut feeds: their newest ids, or for long feeds first the number of entries."""
     if not lacks(features.COUNT):
         for key, work in works.items():
             if _is_counted(work):
@@ -50,7 +50,7 @@ def looks(table: Table, works: Mapping[str, Work]) -> Iterator[BoundStatement]:
 def deletions(
     table: Table, works: Mapping[str, Work], looked: Sequence[list[Found]], only: str | None
 ) -> Iterator[BoundStatement]:
-    """Yield what deletes all that is older than the newest.
+    """Yield the statements that delete all but the newest entries.
 
     :param looked: what the statements of :func:`looks` found
     :param only: the key of the only feed, for messages
@@ -70,7 +70,7 @@ def deletions(
     }
     found = ids_by_feed([*looked[len(counted) :], *run(newest_ids(table, longer), only)])
     for key, work in works.items():
-        # What was read may be from before or after what was written at the same time.
+        # The writes of the same wave may, or may not, be in what was read.
         there = found.get(key, set()).union(map(ids.normalize_id, work.rows))
         there.difference_update(map(ids.normalize_id, work.gone))
         if len(there) > work.kept:
@@ -78,7 +78,7 @@ def deletions(
 
 
 def _is_counted(work: Work) -> bool:
-    """Whether to count before ids are read, because most of what would be read is to stay."""
+    """Whether to count before ids are read, because most of the ids would be of entries that stay."""
     return work.kept > COUNTED_BEFORE_TRIMMING
 
 

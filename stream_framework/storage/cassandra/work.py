@@ -1,4 +1,4 @@
-"""What is to happen to feeds when a batch is sent: the writes to one feed as one piece of work."""
+"""The work that a batch has with each feed: its queued writes, combined."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FeedWrite = tuple[str, Sequence[str], Any, int | None]
 
 
 class Work(NamedTuple):
-    """What is to happen to a feed, or to many: rows that come, ids that go, the length to trim to."""
+    """Work on one feed, or the same on many: rows to write, ids to delete, the length to trim to."""
 
     rows: Mapping[Any, Any]
     gone: Mapping[Any, None]
@@ -25,16 +25,16 @@ class Work(NamedTuple):
 
     @property
     def kept(self) -> int:
-        """How many entries stay where the feed is trimmed."""
+        """How many entries trimming keeps."""
         return self.length or 0
 
     @property
     def looked_at(self) -> int:
-        """How many of the newest ids tell where to cut."""
+        """How many of the newest ids have to be read to know where to cut."""
         return self.kept + len(self.gone) + 1
 
     def then(self, later: Work) -> Work:
-        """Return this work and the later one as one."""
+        """Return this work combined with later work."""
         # A group's id may be an int in one and text in the other.
         leaving, coming = (set(map(ids.normalize_id, items)) for items in (later.gone, later.rows))
         rows = {item: data for item, data in self.rows.items() if ids.normalize_id(item) not in leaving}
@@ -43,12 +43,12 @@ class Work(NamedTuple):
 
 
 def phases(writes: Iterable[FeedWrite]) -> Iterator[dict[str, Work]]:
-    """Yield key -> work; whatever comes after a feed is trimmed is in a phase after that."""
+    """Yield key -> work, by phases: writes to a feed after it is trimmed are in the next phase."""
     works: dict[str, Work] = {}
     for operation, keys, data, length in writes:
         new = Work.of(operation, data, length)
         if works.keys().isdisjoint(keys):
-            # A fan-out does the very same to every follower's feed.
+            # A fan-out does the same to the feed of every follower.
             works.update(dict.fromkeys(keys, new))
             continue
         for key in keys:
