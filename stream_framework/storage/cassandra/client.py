@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections import deque
@@ -32,6 +33,8 @@ from stream_framework.storage.cassandra.errors import (
 
 #: How many statements may be under way at a time.
 IN_FLIGHT = 32
+#: After how many statements the driver's thread is given a turn to send them.
+SENT_AT_A_TIME = 4
 #: How often an idempotent statement is sent again after a time-out, to another node if there is one.
 RETRIES = 2
 #: For how many seconds a statement is retried while servers are too busy or other writers of the partition are ahead of
@@ -125,19 +128,32 @@ def _outcomes(
     """Yield each statement with its rows, its error, or ``None`` as :func:`_answer` returns it; in order."""
     waiting: deque[tuple[Statement, Any]] = deque()
     try:
-        for statement in statements:
+        for number, statement in enumerate(statements):
             if len(waiting) >= IN_FLIGHT:
                 yield waiting[0][0], _result(session, *waiting.popleft(), resent)
             waiting.append((statement, _send(session, statement)))
-            # Let the driver's thread send it. Otherwise it waits for ``sys.getswitchinterval()`` while this one makes
-            # the next statement, and the server has nothing to do.
-            time.sleep(0)
+            if number % SENT_AT_A_TIME == 0:
+                # Let the driver's thread send the first at once. Otherwise it waits for ``sys.getswitchinterval()``
+                # while this thread makes the next statements, and the server has nothing to do. Not after each
+                # statement, because a switch of threads takes as long as making one.
+                time.sleep(0)
+        _wait_for_last(waiting)
         while waiting:
             yield waiting[0][0], _result(session, *waiting.popleft(), resent)
     finally:
         # After an error, too: wait for the statements that are under way.
         for statement, future in waiting:
             _result(session, statement, future, resent)
+
+
+def _wait_for_last(waiting: Sequence[tuple[Statement, Any]]) -> None:
+    """Wait for the statement that was sent last, which is mostly answered last.
+
+    Then the others have been answered, and asking for their results doesn't switch threads once for each.
+    """
+    if len(waiting) > 1:
+        with contextlib.suppress(*FAILURES):
+            waiting[-1][1].result()
 
 
 def _result(session: Session, statement: Statement, future: Any, resent: list[Statement]) -> Any:

@@ -243,8 +243,11 @@ class CassandraTimelineStorage(KeepsSeen, ListsTimelines, GuardsGroups, BaseTime
     def _rows(self, table: Table, works: dict[str, Work]) -> Iterator[Rows]:
         # A fan-out does the same to the feed of every follower.
         alike: dict[int, list[str]] = {}
-        for key, work in works.items():
-            alike.setdefault(id(work), []).append(key)
+        if len(set(map(id, works.values()))) == 1:
+            alike[0] = list(works)
+        else:
+            for key, work in works.items():
+                alike.setdefault(id(work), []).append(key)
         for keys in alike.values():
             statements = list(self._rows_of(table, works[keys[0]]))
             names = table.keys(keys)
