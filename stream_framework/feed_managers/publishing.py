@@ -16,8 +16,12 @@ from kombu.exceptions import EncodeError
 
 from stream_framework import ledger, messages, paths, publishing_context, tasks
 from stream_framework.exceptions import MessageError
+from stream_framework.feed_managers.audience import SOURCE
 from stream_framework.storage.base import BaseActivityStorage
 from stream_framework.utils import chunks
+
+#: How many followers that the library keeps are published at a time, about.
+PIECE = 1000
 
 
 class Publisher(Protocol):
@@ -94,10 +98,18 @@ class Publication:
             return sum(
                 self._publish(priority, piece, done)
                 for priority, follower_ids in self.followers.items()
-                for done, piece in pieces(self._visible(follower_ids), self.manager.fanout_chunk_size)
+                for done, piece in pieces(self._visible(follower_ids), self._piece_size())
             )
         finally:
             _given_tasks.reset(token)
+
+    def _piece_size(self) -> int:
+        """Return how many of an iterator are in a piece.
+
+        Followers that the library keeps come in pages: several chunks are published at once, because that costs less.
+        """
+        size = self.manager.fanout_chunk_size
+        return size * max(PIECE // max(size, 1), 1) if SOURCE in (self.operation_kwargs or ()) else size
 
     def _visible(self, follower_ids: Iterable[Any]) -> Iterable[Any]:
         return follower_ids if self.visible is None else self.visible(follower_ids)

@@ -99,7 +99,11 @@ def ids_from_texts(texts: Iterable[str]) -> list[UserId]:
     >>> ids_from_texts(['17', 's17'])
     [17, '17']
     """
-    return [id_from_text(text) if text[0] in 'su' else int(text) for text in texts]
+    texts = list(texts)
+    try:
+        return list(map(int, texts))
+    except ValueError:
+        return list(map(id_from_text, texts))
 
 
 def to_pairs(user_id: Any, target_ids: Any, what: str) -> list[Pair]:

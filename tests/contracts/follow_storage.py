@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import threading
+import tracemalloc
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -613,6 +614,69 @@ class FollowStorageContract:
         for target in range(20):
             assert len(storage.get_followers(target)) == 1
         assert_ends_agree(storage, ['user'], list(range(20)))
+
+    def test_paging_while_threads_follow_and_unfollow(self, backend: Any, storage: Any) -> None:
+        stay = list(range(0, 200, 2))
+        storage.import_follows([(number, 'target', minutes(number // 9)) for number in range(200)])
+        stop, changes = threading.Event(), [0, 0]
+
+        def work(number: int) -> None:
+            try:
+                read() if number == 2 else churn(number)
+            finally:
+                stop.set()
+
+        def churn(number: int) -> None:
+            mine = backend.follow_storage(storage.follow_name)
+            step = number
+            while not stop.is_set():
+                others = [1 + 2 * ((step * 7 + place * 13) % 100) for place in range(3)]
+                mine.unfollow(others[0], ['target'])
+                mine.import_follows([(other, 'target', minutes(other // 9)) for other in others[1:]])
+                mine.follow(1000 + step % 50, ['target'])
+                step += 2
+                changes[number] += 1
+
+        def read() -> None:
+            mine = backend.follow_storage(storage.follow_name)
+            mine.page_size = 20
+            for limit in (1, 7, 45):
+                before = list(changes)
+                found = followers(mine, 'target', limit)
+                assert [one for one in found if one in stay] == sorted(
+                    stay, key=lambda number: (number // 9, str(number)), reverse=True
+                )
+                assert len(found) == len(set(found))
+                assert sorted(one for one in mine.iter_followers('target') if one in stay) == stay
+                while changes == before and not stop.wait(0.001):
+                    pass
+
+        run_threads(work, 3)
+
+    @pytest.mark.parametrize('count', [20_000, pytest.param(200_000, marks=pytest.mark.soak)])
+    def test_many_followers_in_bounded_memory(self, backend: Any, storage: Any, count: int) -> None:
+        if backend.name in ('cassandra', 'redis-cluster'):
+            count //= 10
+            if count < 20_000:
+                pytest.skip('storing them takes long there: the soak has fewer')
+        storage.follow('somebody', ['star'])
+        assert list(storage.iter_followers('star')) == ['somebody']
+        storage.pairs_at_a_time = 100
+        peaks = []
+        for work in (
+            lambda: storage.import_follows((number, 'star', MORNING) for number in range(count)),
+            lambda: sum(1 for _ in storage.iter_followers('star')),
+            lambda: storage.count_followers('star'),
+        ):
+            tracemalloc.start()
+            try:
+                work()
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+        # A list of all takes some 100 bytes for each.
+        in_process = 'memory' in backend.follow_storage_path
+        assert max(peaks[1:] if in_process else peaks) < 1_000_000, peaks
 
     # everything at once, against sets
 

@@ -10,6 +10,7 @@ import pytest
 from celery import current_app
 
 from stream_framework.exceptions import InvalidArgumentError, InvalidIdError, NotDefinedError
+from stream_framework.feed_managers import publishing
 from stream_framework.feed_managers.base import FanoutPriority, add_operation
 from stream_framework.storage.base_follow_storage import Follow
 from tests import managers
@@ -270,6 +271,25 @@ class RelationsContract:
         counting.remove_user_activity(13, private)
         assert counting.asked == []
         assert [self.both(counting, reader) for reader in (1, 2, 3)] == [[], [], []]
+
+    def test_followers_are_published_in_pieces(
+        self, backend: Any, manager_class: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pieces: list[int] = []
+
+        class Counts(manager_class):
+            fanout_chunk_size = 2
+
+            def create_fanout_tasks(self, follower_ids: Any, *args: Any, **kwargs: Any) -> Any:
+                follower_ids = list(follower_ids)
+                pieces.append(len(follower_ids))
+                return []
+
+        monkeypatch.setattr(publishing, 'PIECE', 5)
+        manager = Counts()
+        manager.get_follow_storage().import_follows((reader, 13, None) for reader in range(100, 111))
+        manager.add_user_activity(13, act(0, actor=13))
+        assert pieces == [size for size in (4, 4, 3) for _ in manager.feed_classes]
 
     def test_parts_of_a_batch(self, counting: Any) -> None:
         for reader in (1, 2):

@@ -162,6 +162,19 @@ class RedisFollowStorage(BaseFollowStorage):
             command = scripts.FOLLOW_PAGE.call([key], [*before, limit])
         return [(text, int(score)) for text, score in scored(self._send([command])[0])]
 
+    def iter_pages(self, side: Side, user: str) -> Iterator[Sequence[str]]:
+        """One round trip for each page. Only the last one's milliseconds are read: the page goes on below them."""
+        key, since, last = self.get_key(side, user), '+inf', ''
+        while True:
+            [reply] = self._send([scripts.FOLLOW_PAGE.call([key], [since, last, self.page_size, 'members'])])
+            if not reply:
+                return
+            *page, since = as_texts(reply)
+            yield page
+            if len(page) < self.page_size:
+                return
+            last = page[-1]
+
     def add_hidden(self, kind: Kind, pairs: Sequence[Pair]) -> None:
         """One round trip and one step; on a cluster three round trips."""
         self._write_hidden('SADD', kind, pairs)

@@ -3,7 +3,9 @@
 -- KEYS[1]  the sorted set
 -- ARGV[1]  the score;  ARGV[2]  the member: what comes after it is returned
 -- ARGV[3]  how many to return
--- Returns  member, score, member, score, ... O(log(n) squared + entries returned)
+-- ARGV[4]  'members' for members alone
+-- Returns  member, score, member, score, ...; or member, member, ..., and the score of the last one
+-- O(log(n) squared + entries returned)
 local key, score, member, count = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local function less(a, b)
@@ -27,4 +29,11 @@ while first < last do
     first = middle + 1
   end
 end
-return redis.call('ZREVRANGE', key, first, first + count - 1, 'WITHSCORES')
+if ARGV[4] ~= 'members' then
+  return redis.call('ZREVRANGE', key, first, first + count - 1, 'WITHSCORES')
+end
+local members = redis.call('ZREVRANGE', key, first, first + count - 1)
+if #members > 0 then
+  members[#members + 1] = redis.call('ZSCORE', key, members[#members])
+end
+return members

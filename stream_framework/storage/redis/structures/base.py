@@ -94,4 +94,5 @@ def as_text(value: Any) -> Any:
 
 def as_texts(values: Iterable[Any] | None) -> list[Any]:
     """:func:`as_text` of each."""
-    return [as_text(value) for value in values or ()]
+    found = list(values or ())
+    return list(map(as_text, found)) if bytes in set(map(type, found)) else found
