@@ -360,6 +360,26 @@ class AggregatedFeedContract:
         five.remove(act(20, object=2))
         assert five.contains(act(20, object=2)) is False
 
+    def test_contains_an_id(self, backend: Any, five: Any) -> None:
+        activity = five[:1][0].activities[0]
+        activity_id = activity.serialization_id
+        for given in (activity_id, str(activity_id), uuid.UUID(int=activity_id), activity.get_dehydrated()):
+            assert five.contains(given) is True
+        unknown = act(20, object=3)
+        assert five.contains(unknown.serialization_id) is False
+        # Of one that is stored it is known what happened, and its time does not count.
+        later = act(500, activity.actor_id, activity.verb, activity.object_id)
+        type(five).insert_activities([later, unknown])
+        assert five.contains(later.serialization_id) is not backend.whole_activities
+        assert five.contains(unknown.serialization_id) is False
+        five.remove(activity)
+        assert five.contains(activity_id) is False
+
+    @pytest.mark.parametrize('value', ['x', 1.5, None, b'?', object()])
+    def test_contains_what_is_no_activity(self, five: Any, value: Any) -> None:
+        with pytest.raises(ValueError, match='id of an activity'):
+            five.contains(value)
+
     # hooks
 
     def test_on_update_feed_gets_groups(self, backend: Any) -> None:

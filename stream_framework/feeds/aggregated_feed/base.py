@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from stream_framework.activity import Activity, AggregatedActivity
+from stream_framework import ids
+from stream_framework.activity import Activity, AggregatedActivity, DehydratedActivity
 from stream_framework.aggregators.base import BaseAggregator, RecentVerbAggregator
 from stream_framework.feeds.aggregated_feed import updates
 from stream_framework.feeds.base import BaseFeed
@@ -241,13 +242,36 @@ class AggregatedFeed(BaseFeed):
             return None
         return self.timeline_storage.remove_many(self.key, groups, *args, **kwargs)
 
-    def contains(self, activity: Any) -> bool:
-        """Whether any group of the feed has an activity of the same verb, actor, object and target, at whatever time.
+    def contains(self, activity: Activity | ActivityId) -> bool:
+        """Return whether any group has an activity of the same verb, actor, object and target, at whatever time.
 
         "Has she loved this already?" Reads the newest ``max_length`` groups with their activities.
+
+        :param activity: an activity, or the id of one. An id that no group has is looked up in the activity storage,
+            where the feed has one, because only that tells what happened
+        :raises ValueError: for anything else
+
+        >>> from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed
+        >>> from stream_framework.verbs import Love
+        >>> feed, activity = AggregatedFeed('a doctest'), Activity(13, Love, 42)
+        >>> groups = feed.add(activity)
+        >>> feed.contains(Activity(13, Love, 42)), feed.contains(activity.serialization_id), feed.contains(5)
+        (True, True, False)
+        >>> feed.delete()
         """
-        wanted = _what_happened(activity)
+        given: Any = activity
+        if isinstance(given, Activity):
+            return self._has_happened(given, self[: self.max_length])
+        activity_id = ids.normalize_id(given.serialization_id if isinstance(given, DehydratedActivity) else given)
         groups = self[: self.max_length]
+        if any(group.contains(activity_id) for group in groups):
+            return True
+        stored = None if self.activity_storage is None else self.activity_storage.get(activity_id)
+        return stored is not None and self._has_happened(stored, groups)
+
+    @staticmethod
+    def _has_happened(activity: Activity, groups: Groups) -> bool:
+        wanted = _what_happened(activity)
         return any(_what_happened(one) == wanted for group in groups for one in group.activities)
 
     def get_aggregator(self) -> BaseAggregator:
