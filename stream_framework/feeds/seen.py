@@ -7,6 +7,7 @@ somebody asks, so the count is right whatever was added, removed or trimmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 from stream_framework import ids
@@ -61,20 +62,18 @@ def mark_seen(feed: StoredFeed, until: Any = None) -> None:
 
 def count_new(feeds: Sequence[StoredFeed]) -> list[int]:
     """Count what is new in each of some feeds. One round trip for those that are on the same server."""
-    storages = [storage_of(feed) for feed in feeds]
-    counts: list[int | None] = [None] * len(feeds)
-    for first, storage in enumerate(storages):
-        if counts[first] is not None:
-            continue
-        places = [
-            place
-            for place in range(first, len(feeds))
-            if counts[place] is None and (place == first or storage.counts_along(storages[place]))
-        ]
-        found = storage.count_new([(storages[place], feeds[place].key) for place in places])
-        for place, count in zip(places, found, strict=True):
+    pending = [(storage_of(feed), feed.key) for feed in feeds]
+    places = list(range(len(feeds)))
+    counts = [0] * len(feeds)
+    while pending:
+        first = pending[0][0]
+        along = [storage is first or first.counts_along(storage) for storage, _ in pending]
+        found = first.count_new(list(compress(pending, along)))
+        for place, count in zip(compress(places, along), found, strict=True):
             counts[place] = count
-    return [count or 0 for count in counts]
+        left = [not is_along for is_along in along]
+        pending, places = list(compress(pending, left)), list(compress(places, left))
+    return counts
 
 
 __all__ = ['count_new', 'mark_seen', 'seen_number', 'storage_of']

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cassandra import OperationTimedOut
 
-from stream_framework.feed_managers.base import FanoutPriority, add_operation, remove_operation
+from stream_framework.feed_managers.base import FanoutPriority, Manager, add_operation, remove_operation
 from stream_framework.feed_managers.intents import intents_of
 from stream_framework.storage.cassandra import client, intents
 from stream_framework.storage.cassandra.connection import get_session
@@ -257,6 +257,29 @@ def test_deep_pages(one: Any) -> None:
             found = feed[start : start + 25]
         assert len(sent) <= 2
         assert ids(found) == ids(everything)[::-1][start : start + 25]
+
+
+def test_what_is_new_in_all_feeds_of_a_user(one: Any) -> None:
+    classes = {kind: made(one, kind)[0] for kind in ('flat', *KINDS)}
+    values = {'feed_classes': classes, 'user_feed_class': one.user_feed_class}
+    manager = type('CountingManager', (Manager,), values)()
+    for feed in manager.get_feeds(7).values():
+        feed.add_many(acts(90))
+        feed.mark_seen(until=act(9))
+    counts = manager.count_new(7)
+    assert counts['flat'] == 80
+    with requests() as sent:
+        assert manager.count_new(7) == counts
+    # A mark, and the newest ids, of each.
+    assert sent.waves == ['read']
+    assert len(sent) == 2 * len(classes)
+    flat = manager.get_feeds(7)['flat']
+    flat.add_many(acts(110, first=100))
+    with requests() as sent:
+        assert flat.count_new() == 190
+    # More than a hundred are counted by the server.
+    assert len(sent) == 3
+    assert sent.rows <= 1 + 101 + 1
 
 
 def test_following(manager: Any) -> None:

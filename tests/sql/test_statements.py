@@ -101,3 +101,16 @@ def test_the_badge(database: Any) -> None:
     with statements() as found:
         assert feed.get_notification_data() == {'unseen_count': 1, 'unread_count': 1}
     assert len(found) == 1
+
+
+def test_what_is_new_in_all_feeds_of_a_user(database: Any) -> None:
+    manager = AllManager()
+    for feed in manager.get_feeds(7).values():
+        feed.add_many(acts(4))
+        feed.mark_seen(until=act(1))
+    with statements() as found:
+        assert manager.count_new(7) == {'normal': 2, 'grouped': 1, 'notifications': 2}
+    assert len(found) == 1, found
+    with statements() as found:
+        assert manager.get_feeds(7)['normal'].count_new() == 2
+    assert len(found) == 1, found

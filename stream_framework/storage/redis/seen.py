@@ -14,7 +14,9 @@ from typing import Any
 from stream_framework.storage.abilities import KeepsSeen
 from stream_framework.storage.batch import iter_parts
 from stream_framework.storage.redis import scripts
+from stream_framework.storage.redis.client import Conversation
 from stream_framework.storage.redis.commands import Command, is_cluster
+from stream_framework.storage.redis.config import redis
 from stream_framework.storage.redis.structures.base import as_text
 from stream_framework.utils.keys import own_key
 
@@ -31,7 +33,19 @@ def seen_key(key: str) -> str:
     >>> seen_key('feed_7'), seen_key('feed:{7}')
     ('stream:seen:{feed_7}', 'stream:seen:feed:{7}')
     """
-    return own_key('seen', key if _HASH_TAG.match(key) else f'{{{key}}}')
+    return own_key('seen', _tagged(key))
+
+
+def _tagged(key: str) -> str:
+    return key if '{' in key and _HASH_TAG.match(key) else f'{{{key}}}'
+
+
+def _command(timelines: Sequence[tuple[Any, str]], prefix: str) -> Command:
+    """Return the call of the script that counts what is new in some timelines."""
+    return scripts.COUNT_NEW.call(
+        [name for _, key in timelines for name in (key, prefix + _tagged(key))],
+        ['1' if storage.holds_ids else '0' for storage, _ in timelines],
+    )
 
 
 class RedisKeepsSeen(KeepsSeen):
@@ -52,20 +66,32 @@ class RedisKeepsSeen(KeepsSeen):
 
     def count_new(self: Any, timelines: Sequence[tuple[Any, str]]) -> list[int]:
         """One round trip, and one script for all of them; O(log n) for each, and what shares the mark's score."""
-        size = 1 if is_cluster(self.redis) else KEYS_PER_CALL
-        parts = list(iter_parts(timelines, size))
-        commands = [
-            scripts.COUNT_NEW.call(
-                [name for _, key in part for name in (key, seen_key(key))],
-                [int(storage.holds_ids) for storage, _ in part],
-            )
-            for part in parts
-        ]
-        found = chain.from_iterable(self.send(commands, timelines[0][1] if len(timelines) == 1 else None))
+        prefix = own_key('seen', '')
+        if len(timelines) <= KEYS_PER_CALL and not is_cluster(self.redis):
+            found = self._call(_command(timelines, prefix), timelines[0][1] if len(timelines) == 1 else None)
+        else:
+            size = 1 if is_cluster(self.redis) else KEYS_PER_CALL
+            commands = [_command(part, prefix) for part in iter_parts(timelines, size)]
+            found = chain.from_iterable(self.send(commands, timelines[0][1] if len(timelines) == 1 else None))
         return [
             storage.settle_new(key, *reply) if isinstance(reply, list) else reply
             for (storage, key), reply in zip(timelines, found, strict=True)
         ]
+
+    def _call(self: Any, command: Command, key: str | None) -> list[Any]:
+        """Return the reply to a script that only reads: by a bare connection if the server has the script."""
+        if scripts.COUNT_NEW.is_known(self.redis):
+
+            def talk(conversation: Conversation) -> Any:
+                conversation.send([command])
+                try:
+                    return conversation.receive()
+                except redis.exceptions.NoScriptError:
+                    return None
+
+            if (replies := self.client.converse(talk, key)) is not None:
+                return replies[0]
+        return self.send([command], key)[0]
 
     def settle_new(self: Any, key: str, count: int, score: Any, seen: Any, *run: Any) -> int:
         """Add those to a count that are new among entries of the mark's own score."""

@@ -29,6 +29,11 @@ class Script:
         """The command that runs the script."""
         return ('EVALSHA', self.sha, len(keys), *keys, *arguments)
 
+    def is_known(self, client: Any) -> bool:
+        """Return whether the server of a client, which is no cluster, has been sent the script already."""
+        known = _known.get(client)
+        return known is not None and (None, self.sha) in known
+
 
 FAN_OUT = Script('fan_out')
 PAGE = Script('page')
@@ -75,8 +80,7 @@ def load(client: Any) -> None:
 def run(client: Any, script: Script, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
     """Run one script; the short way of :func:`send` for a plain server that has it."""
     call = script.call(keys, arguments)
-    known = _known.get(client)
-    if known is not None and (None, script.sha) in known:
+    if script.is_known(client):
         try:
             return client.execute_command(*call)
         except redis.exceptions.NoScriptError:

@@ -30,7 +30,7 @@ local function count_new(key, mark, has_ids)
   local run = redis.call('ZRANGEBYSCORE', key, score, score)
   if has_ids then
     for _, member in ipairs(run) do
-      if less(id, member) then
+      if member ~= id and less(id, member) then
         count = count + 1
       end
     end
