@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stream_framework import ids as ids_module
 from stream_framework.activity import Activity, ActorSafeIdMixin, AggregatedActivity
 from stream_framework.aggregators.base import BaseAggregator, NotificationAggregator, RecentRankMixin
 from stream_framework.storage.memory import reverse_bisect_left
@@ -286,6 +287,21 @@ class TestIds:
         assert found == Safe(actor, verb, object_, target, time=time)
         if any(not isinstance(part, int) for part in (actor, object_, target) if part is not None):
             assert found == Activity(actor, verb, object_, target, time=time)
+
+    @given(st.integers(0, 5000), st.integers(0, 999), st.none() | st.integers(0, 10**10 - 1))
+    def test_a_hash_is_never_taken_for_digits(self, first: int, verb_id: int, object_id: int | None) -> None:
+        hashed = [ids_module.hashed_activity_id(EPOCH, str(n), 1, 1, None) for n in range(first * 20, first * 20 + 20)]
+        assert ids_module.that_may_have(hashed, object_id, None if object_id is not None else verb_id) == hashed
+        assert ids_module.that_may_have(hashed, object_id or 0, verb_id) == hashed
+
+    @given(times, st.integers(0, 999), st.integers(0, 10**10 - 1))
+    def test_digits_say_what_happened(self, time: Any, verb_id: int, object_id: int) -> None:
+        found = [ids_module.activity_id(time, object_id, verb_id)]
+        for wanted in ((None, verb_id), (object_id, None), (object_id, verb_id)):
+            assert ids_module.that_may_have(found, *wanted) == found
+        is_sure = verb_id < ids_module.SURE_VERB_ID or object_id < ids_module.SURE_OBJECT_ID
+        for other in ((None, verb_id + 1), (object_id + 1, None), (object_id, verb_id + 1), (object_id + 1, verb_id)):
+            assert ids_module.that_may_have(found, *other) == ([] if is_sure else found)
 
     @given(
         st.lists(st.tuples(any_id, verbs, any_id, st.none() | any_id), min_size=2, max_size=20, unique_by=repr), times

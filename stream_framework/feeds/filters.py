@@ -1,10 +1,9 @@
 """Filters by what an entry is: verb, object and actor in flat feeds, unseen and unread in notification feeds.
 
 A timeline is sorted by id and knows nothing else, so a filtered page is read on, in growing steps, until it is full.
-1.4.0's int ids have the verb in their last three digits and the object in the ten before: what can't pass by these is
-not looked up. Ids of the other recipe end in a hash, which may look the same. So digits only count where they name a
-registered verb and an object below :data:`SURE_OBJECTS`, as a hash does about once in a million; and whatever passes by
-them is looked at as a whole.
+An id of 1.4.0's recipe has the verb in its last three digits and the object in the ten before: what can't pass by these
+is not looked up. An id of the other recipe ends in a hash, which never looks like a small verb or a small object: see
+:func:`stream_framework.ids.that_may_have`. What does not say, and what passes by its digits, is looked at as a whole.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from stream_framework import ids
@@ -22,8 +22,6 @@ from stream_framework.verbs.base import Verb, get_verb_storage
 CRITERIA = ('verb', 'object_id', 'actor_id')
 #: The filters of notification feeds, besides those by id.
 STATES = ('unseen', 'unread')
-#: Objects below this are read from the digits of an id.
-SURE_OBJECTS = 10**6
 #: How many entries one step reads at least, and at most.
 SHORTEST_STEP, LONGEST_STEP = 25, 1000
 
@@ -94,7 +92,6 @@ class Criteria:
         self.verb_id = wanted.get('verb')
         self.ids = [(name, value) for name, value in wanted.items() if name != 'verb']
         self._object_id = wanted.get('object_id')
-        self._verbs = get_verb_storage()
         #: Whether ids of 1.4.0's recipe say enough.
         self.reads_ids = (
             'actor_id' not in wanted
@@ -104,14 +101,13 @@ class Criteria:
 
     def may_pass(self, entry: Any) -> bool:
         """Return whether an entry, perhaps only a reference, may be one: false only if its id says so."""
-        return not self.reads_ids or not entry.dehydrated or self.may_be(ids.normalize_id(entry.serialization_id))
+        return not entry.dehydrated or bool(self.among([ids.normalize_id(entry.serialization_id)]))
 
-    def may_be(self, activity_id: int) -> bool:
-        """Return whether an activity of this id may be one, by 1.4.0's recipe."""
-        object_id, verb_id = divmod(abs(activity_id) % ids.REST, ids.MAX_VERB_ID)
-        if self.verb_id in (None, verb_id) and self._object_id in (None, object_id):
-            return True
-        return object_id >= SURE_OBJECTS or self._verbs.get(verb_id) is None
+    def among(self, activity_ids: list[int]) -> list[int]:
+        """Return those of some ids that may be an activity's that passes: all but those that say otherwise."""
+        if not self.reads_ids:
+            return activity_ids
+        return ids.that_may_have(activity_ids, self._object_id, self.verb_id)
 
     def passes(self, activity: Any) -> bool:
         """Return whether a whole activity is one."""
@@ -188,20 +184,21 @@ def read(feed: Sliced, wanted: Criteria | InStates, stop: int | None, oldest: in
     if oldest is not None:
         reader._filter_kwargs = both_bounds(reader._filter_kwargs, {'activity_id__gte': oldest}, storage)
     further = 'activity_id__gt' if storage.ascends(feed._ordering_args) else 'activity_id__lt'
+    read_step = _step_reader(reader, wanted)
     found: list[Any] = []
     looked_at = 0
     step = LONGEST_STEP if stop is None else min(3 * stop + 10, LONGEST_STEP)
     while True:
-        entries, candidates = _read_step(reader, wanted, step)
-        while candidates:
-            missing = len(candidates) if stop is None else stop - len(found)
+        missing = LONGEST_STEP if stop is None else stop - len(found)
+        entries, whole, candidates = read_step(step, missing)
+        found += filter(wanted.passes, whole)
+        while candidates and (stop is None or len(found) < stop):
             # Looking up is what costs: where ids have said enough, only as many as are missing.
-            size = missing if wanted.reads_ids else len(candidates)
-            part, candidates = candidates[:size], candidates[size:]
-            part = _looked_up(feed, wanted, part)
-            found += filter(wanted.passes, part)
-            if stop is not None and len(found) >= stop:
-                return found[:stop]
+            size = len(candidates) if stop is None or not wanted.reads_ids else stop - len(found)
+            found += filter(wanted.passes, _looked_up(feed, wanted, candidates[:size]))
+            candidates = candidates[size:]
+        if stop is not None and len(found) >= stop:
+            return found[:stop]
         if len(entries) < step:
             return found
         looked_at += len(entries)
@@ -210,27 +207,46 @@ def read(feed: Sliced, wanted: Criteria | InStates, stop: int | None, oldest: in
         step = _next_step(step, looked_at, len(found), stop)
 
 
-def _read_step(reader: Sliced, wanted: Criteria | InStates, step: int) -> tuple[list[Any], list[Any]]:
-    """Return the next entries, and those of them that may pass: ids alone, where these say enough."""
-    if not _reads_only_ids(reader, wanted):
-        entries = reader._read(0, step)
-        return entries, [entry for entry in entries if wanted.may_pass(entry)]
+#: Called with how many entries to read, and how many are missing on the page. Returns the entries, or their ids; some
+#: of those that may pass, whole; and the rest of those that may pass.
+_Step = Callable[[int, int], tuple[list[Any], list[Any], list[Any]]]
+
+
+def _step_reader(reader: Sliced, wanted: Criteria | InStates) -> _Step:
+    """Return what reads the next entries of a feed: by their ids, where no hook of an application looks at entries."""
+    storage = reader.timeline_storage
+    if not isinstance(wanted, Criteria) or not reader.reads_as_usual or not storage.chooses_by_id:
+        return partial(_read_entries, reader, wanted)
+    activity_storage = reader.whole_activities if storage.holds_references else None
+    return partial(_read_ids, reader, wanted, activity_storage)
+
+
+def _read_entries(reader: Sliced, wanted: Criteria | InStates, step: int, missing: int) -> tuple[Any, Any, Any]:
+    entries = reader._read(0, step)
+    return entries, [], [entry for entry in entries if wanted.may_pass(entry)]
+
+
+def _read_ids(reader: Sliced, wanted: Criteria, activity_storage: Any, step: int, missing: int) -> tuple[Any, Any, Any]:
+    others: list[int] = []
+
+    def choose(activity_ids: list[int]) -> list[int]:
+        candidates = wanted.among(activity_ids)
+        size = missing if wanted.reads_ids and activity_storage is not None else len(candidates)
+        others[:] = candidates[size:]
+        return candidates[:size]
+
     filters, orders = reader._filter_kwargs, reader._ordering_args
-    found = reader.timeline_storage.get_ids(reader.key, 0, step, filter_kwargs=filters, ordering_args=orders)
-    return found, list(filter(wanted.may_be, found))  # type: ignore[union-attr]
+    activity_ids, whole = reader.timeline_storage.get_chosen(
+        activity_storage, reader.key, step, choose, filter_kwargs=filters, ordering_args=orders
+    )
+    return activity_ids, whole, others
 
 
 def _looked_up(feed: Sliced, wanted: Criteria | InStates, part: list[Any]) -> list[Any]:
     """Return whole activities, or groups, for what was read."""
-    if _reads_only_ids(feed, wanted):
+    if isinstance(part[0], int):
         return list(feed.whole_activities.get_map(part).values())
     return feed.hydrate_activities(part) if wanted.reads_ids or feed.needs_hydration(part) else part
-
-
-def _reads_only_ids(feed: Sliced, wanted: Criteria | InStates) -> bool:
-    """Whether a feed can be read as ids: these say enough, and no hook of an application looks at references."""
-    is_enough = isinstance(wanted, Criteria) and wanted.reads_ids
-    return is_enough and feed.reads_as_usual and feed.timeline_storage.holds_references
 
 
 def _next_step(step: int, looked_at: int, found: int, stop: int | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from stream_framework import ids
@@ -115,6 +115,40 @@ class ReadsTimelines(BaseStorage):
         activity_ids = self.get_ids(key, start, stop, filter_kwargs=filter_kwargs, ordering_args=ordering_args)
         whole = activity_storage.get_map(activity_ids) if activity_ids else {}
         return list(whole.values()), len(activity_ids)
+
+    @property
+    def chooses_by_id(self) -> bool:
+        """Whether entries can be chosen by their ids before activities are read: :meth:`get_chosen` will do."""
+        return self.reads_as_usual and not self.holds_groups and (self.holds_references or not self.keeps_references)
+
+    def get_chosen(
+        self,
+        activity_storage: GivesActivities | None,
+        key: str,
+        length: int,
+        choose: Callable[[list[int]], list[int]],
+        filter_kwargs: Filters | None = None,
+        ordering_args: Ordering | None = None,
+    ) -> tuple[list[int], list[Activity]]:
+        """Read the ids of the first entries, and those of the activities that are chosen by them.
+
+        :param activity_storage: where the activities are; ``None`` if the entries themselves are whole
+        :param length: how many entries are looked at
+        :param choose: returns some of the ids that it is given, in their order
+        :returns: all the ids, and the chosen activities that are there
+        """
+        if activity_storage is not None:
+            activity_ids = self.get_ids(key, 0, length, filter_kwargs=filter_kwargs, ordering_args=ordering_args)
+            chosen = choose(activity_ids)
+            return activity_ids, list(activity_storage.get_map(chosen).values()) if chosen else []
+        metrics = self.metrics
+        with metrics.feed_reads_timer(type(self)):
+            found = self.get_slice_from_storage(
+                key, 0, length, filter_kwargs=filter_kwargs, ordering_args=ordering_args
+            )
+        pairs = {ids.normalize_id(activity_id): (activity_id, data) for activity_id, data in found or ()}
+        metrics.on_feed_read(type(self), len(pairs))
+        return list(pairs), self.load_all(key, map(pairs.__getitem__, choose(list(pairs))))
 
     def index_of(self, key: str, activity_or_id: BaseActivity | ActivityId) -> int:
         """Return the position of an entry, 0 for the newest.

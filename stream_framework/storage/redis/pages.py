@@ -15,7 +15,7 @@ that has both and permits scripts; elsewhere, for long pages, for odd ids, and a
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
@@ -124,12 +124,15 @@ def read_odd_ids(client: Client, page: Page) -> list[Any]:
     return passing[page.start : page.stop]
 
 
-def read_in_two_trips(client: Client, page: Page, hashes: ShardedHashCache) -> tuple[list[int], list[Any]] | None:
+def read_in_two_trips(
+    client: Client, page: Page, hashes: ShardedHashCache, choose: Callable[[list[int]], list[int]] | None = None
+) -> tuple[list[int], list[Any]] | None:
     """Return the ids of a page, and what is stored of each, ``None`` where nothing is.
 
     Both round trips go by one connection.
 
     :param hashes: where the activities are
+    :param choose: returns the ids, of those that it is given, whose activities are wanted; values are of these then
     :returns: ``None`` for a page that takes more than that: :func:`read_ids` reads it
     """
     short = page.stop is not None and page.stop - page.start <= FIELDS_AT_A_TIME
@@ -146,10 +149,17 @@ def read_in_two_trips(client: Client, page: Page, hashes: ShardedHashCache) -> t
         if not ''.join(fields).isascii():
             # Damaged: there is no hash for what is no UTF-8.
             return None
+        activity_ids = None
+        if choose is not None:
+            activity_ids = numbers_of(fields)
+            fields = [] if activity_ids is None else list(map(str, choose(activity_ids)))
+            if not fields:
+                return None if activity_ids is None else (activity_ids, [])
         by_key = hashes.by_key(fields)
         conversation.send([('HMGET', key, *in_hash) for key, in_hash in by_key.items()])
-        # While the server is at work.
-        activity_ids = numbers_of(fields)
+        if activity_ids is None:
+            # While the server is at work.
+            activity_ids = numbers_of(fields)
         values: dict[str, Any] = {}
         for in_hash, found in zip(by_key.values(), conversation.receive(), strict=True):
             values.update(zip(in_hash, found, strict=True))

@@ -13,7 +13,7 @@ for the page it returns, and reads the rest of a run of equal scores only where 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stream_framework import ids
@@ -452,6 +452,38 @@ class RedisTimelineStorage(RedisKeepsSeen, ListsTimelines, GuardsGroups, BaseTim
                     others.on_feed_read(type(activity_storage), len(there))
                 return activity_storage.load_all(None, there), len(activity_ids)
         return super().get_page(activity_storage, key, start, stop, filter_kwargs, ordering_args)
+
+    def get_chosen(
+        self,
+        activity_storage: Any,
+        key: str,
+        length: int,
+        choose: Callable[[list[int]], list[int]],
+        filter_kwargs: Any = None,
+        ordering_args: Any = None,
+    ) -> tuple[list[int], list[Activity]]:
+        """Two round trips."""
+        hashes = self._hashes_of(activity_storage) if self._loads_as_usual else None
+        if hashes is not None:
+            low, high = self.bounds(filter_kwargs)
+            page = Page(key, 0, length, low, high, self.ascends(ordering_args))
+            chosen: list[int] = []
+
+            def note(activity_ids: list[int]) -> list[int]:
+                chosen[:] = choose(activity_ids)
+                return chosen
+
+            metrics, others = self.metrics, activity_storage.metrics
+            with metrics.feed_reads_timer(type(self)), others.feed_reads_timer(type(activity_storage)):
+                found = pages.read_in_two_trips(self.client, page, hashes, note)
+            if found is not None:
+                activity_ids, values = found
+                there = [pair for pair in zip(chosen, values, strict=True) if pair[1] is not None]
+                metrics.on_feed_read(type(self), len(activity_ids))
+                if chosen:
+                    others.on_feed_read(type(activity_storage), len(there))
+                return activity_ids, activity_storage.load_all(None, there)
+        return super().get_chosen(activity_storage, key, length, choose, filter_kwargs, ordering_args)
 
     def _hashes_of(self, activity_storage: Any) -> ActivityCache | None:
         """The hashes; ``None`` where they are elsewhere, or reading them is not the library's work alone."""

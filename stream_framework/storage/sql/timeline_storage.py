@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework import ids
@@ -169,26 +168,57 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, GuardsGroup
         ordering_args: Any = None,
     ) -> tuple[list[Activity], int]:
         """One statement where the activities are in the same database, read by no hook of a subclass; else two."""
-        if not (
-            self._loads_as_usual
-            and isinstance(activity_storage, SqlActivityStorage)
-            and activity_storage.reads_as_usual
-            and activity_storage.metrics is self.metrics
-        ):
+        if not self._reads_together(activity_storage):
             return super().get_page(activity_storage, key, start, stop, filter_kwargs, ordering_args)
-        names = ('newest_hydrated', 'oldest_hydrated')
-        statement, values = self._page(key, start, stop, filter_kwargs, ordering_args, names)
-        metrics = self.metrics
-        with metrics.feed_reads_timer(type(self)), metrics.feed_reads_timer(type(activity_storage)):
-            found = client.rows(statement, f'feed {key!r}', **values)
+        found = self._hydrated(activity_storage, key, start, stop, filter_kwargs, ordering_args)
         rows = [row for row in found if row[1] is not None]
         there = list(
             zip(decode_all([number for number, _ in rows]), unpack_all([data for _, data in rows]), strict=True)
         )
-        metrics.on_feed_read(type(self), len(found))
         if found:
-            metrics.on_feed_read(type(activity_storage), len(there))
+            self.metrics.on_feed_read(type(activity_storage), len(there))
         return activity_storage.load_all(None, there), len(found)
+
+    def get_chosen(
+        self,
+        activity_storage: Any,
+        key: str,
+        length: int,
+        choose: Callable[[list[int]], list[int]],
+        filter_kwargs: Any = None,
+        ordering_args: Any = None,
+    ) -> tuple[list[int], list[Activity]]:
+        """One statement where a page takes one."""
+        if not self._reads_together(activity_storage):
+            return super().get_chosen(activity_storage, key, length, choose, filter_kwargs, ordering_args)
+        found = self._hydrated(activity_storage, key, 0, length, filter_kwargs, ordering_args)
+        datas = dict(zip(decode_all([number for number, _ in found]), (data for _, data in found), strict=True))
+        pairs = ((activity_id, datas[activity_id]) for activity_id in choose(list(datas)))
+        there = [(activity_id, unpack(data)) for activity_id, data in pairs if data is not None]
+        if found:
+            self.metrics.on_feed_read(type(activity_storage), len(there))
+        return list(datas), activity_storage.load_all(None, there)
+
+    def _reads_together(self, activity_storage: Any) -> bool:
+        """Whether entries and activities can be read by one statement, and no hook of a subclass reads them."""
+        return (
+            self._loads_as_usual
+            and isinstance(activity_storage, SqlActivityStorage)
+            and activity_storage.reads_as_usual
+            and activity_storage.metrics is self.metrics
+        )
+
+    def _hydrated(
+        self, activity_storage: Any, key: str, start: int | None, stop: int | None, filters: Any, orderings: Any
+    ) -> Sequence[Any]:
+        """Read ids of entries, with what is stored of their activities."""
+        names = ('newest_hydrated', 'oldest_hydrated')
+        statement, values = self._page(key, start, stop, filters, orderings, names)
+        metrics = self.metrics
+        with metrics.feed_reads_timer(type(self)), metrics.feed_reads_timer(type(activity_storage)):
+            found = client.rows(statement, f'feed {key!r}', **values)
+        metrics.on_feed_read(type(self), len(found))
+        return found
 
     def _page(
         self, key: str, start: int | None, stop: int | None, filters: Any, orderings: Any, names: tuple[str, str]
