@@ -1,4 +1,4 @@
-"""``CONTRACT.md`` says which test holds which promise; here: each test that it names exists."""
+"""``CONTRACT.md`` and ``CONTRACT_NEW.md`` say which test holds which promise; here: each test that they name exists."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ import re
 
 import pytest
 
+from tests import test_contracts
+from tests.backends import BACKENDS
+
 TESTS = pathlib.Path(__file__).parent
-PAGE = TESTS / 'CONTRACT.md'
 
-#: The sections that the contract with applications of 1.4.0 has.
-SECTIONS = 14
+#: Page -> its sections: what 1.4.0 promised, and what is new.
+PAGES = {'CONTRACT.md': [str(number) for number in range(1, 15)], 'CONTRACT_NEW.md': ['A', 'B', 'C']}
 
 
-def promises() -> list[tuple[int, str]]:
-    """The number of each line that is a promise, and its text."""
-    lines = PAGE.read_text(encoding='utf-8').splitlines()
-    return [(number, line) for number, line in enumerate(lines, start=1) if line.startswith('- ')]
+def promises() -> list[tuple[str, str]]:
+    """Page and number of each line that is a promise, and its text."""
+    return [
+        (f'{page}, line {number}', line)
+        for page in PAGES
+        for number, line in enumerate((TESTS / page).read_text(encoding='utf-8').splitlines(), start=1)
+        if line.startswith('- ')
+    ]
 
 
 def named(line: str) -> list[tuple[str, str]]:
@@ -46,10 +52,19 @@ def test_each_test_that_is_named_exists(file: str) -> None:
 
 
 def test_each_promise_names_a_test() -> None:
-    without = [f'{number}: {line}' for number, line in promises() if not named(line)]
+    without = [f'{place}: {line}' for place, line in promises() if not named(line)]
     assert [line for line in without if not line.endswith(' — none yet')] == []
 
 
-def test_each_section_is_there() -> None:
-    numbers = re.findall(r'^## (\d+)\. ', PAGE.read_text(encoding='utf-8'), re.M)
-    assert numbers == [str(number) for number in range(1, SECTIONS + 1)]
+@pytest.mark.parametrize('page', PAGES)
+def test_each_section_is_there(page: str) -> None:
+    found = re.findall(r'^## (\w+)\. ', (TESTS / page).read_text(encoding='utf-8'), re.M)
+    assert found == PAGES[page]
+
+
+def test_every_contract_runs_on_sql() -> None:
+    # What a contract's tests run on is in this list; none of them leaves a backend out.
+    assert {'sqlite', 'postgres'} <= {backend.name for backend in BACKENDS}
+    contracts = [cls for name, cls in vars(test_contracts).items() if name.startswith('Test')]
+    assert len(contracts) > 20
+    assert all(not hasattr(cls, 'pytestmark') or 'skip' not in str(cls.pytestmark) for cls in contracts)

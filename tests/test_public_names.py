@@ -201,21 +201,25 @@ def test_redis_names_without_cassandra() -> None:
         assert found['missing'] == found['opened'] == []
 
 
-def test_using_redis_without_its_client_names_the_remedy() -> None:
+@pytest.mark.parametrize(
+    ('client', 'feed', 'extra'), [('redis', 'redis.RedisFeed', 'redis'), ('sqlalchemy', 'sql.SqlFeed', 'sql')]
+)
+def test_using_a_backend_without_its_client_names_the_remedy(client: str, feed: str, extra: str) -> None:
+    module, name = feed.split('.')
     code = (
         'import sys\n'
-        "sys.modules['redis'] = None\n"
-        'from stream_framework.feeds.redis import RedisFeed\n'
+        f"sys.modules['{client}'] = None\n"
+        f'from stream_framework.feeds.{module} import {name}\n'
         'from stream_framework.exceptions import StreamFrameworkError\n'
         'try:\n'
-        '    RedisFeed(1)[:10]\n'
+        f'    {name}(1)[:10]\n'
         'except ImportError as error:\n'
         '    assert isinstance(error, StreamFrameworkError), type(error)\n'
         '    print(error)\n'
     )
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert 'pip install stream-framework[redis]' in done.stdout.replace("'", '').replace('"', '')
+    assert f'pip install stream-framework[{extra}]' in done.stdout.replace("'", '').replace('"', '')
 
 
 def test_the_older_notification_feed_warns() -> None:

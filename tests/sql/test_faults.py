@@ -18,7 +18,7 @@ from stream_framework import settings
 from stream_framework.exceptions import ConfigurationError, SerializationException, StorageConnectionError, StorageError
 from stream_framework.feed_managers.base import add_operation
 from stream_framework.storage.errors import may_succeed_later
-from stream_framework.storage.sql import client, connection, schema, tables
+from stream_framework.storage.sql import client, config, connection, schema, tables
 from stream_framework.storage.sql.connection import get_database, get_engine
 from tests.backends import unavailable
 from tests.contracts.support import act, acts
@@ -205,6 +205,13 @@ def test_errors_hold_no_password(path: pathlib.Path) -> None:
         text = f'{caught.value!r} {caught.value}'
         assert 'postgresql+psycopg://tests@127.0.0.1:1/feeds' in text
         assert not any(secret in text for secret in ('secret', 'other', 'to/p'))
+
+
+@pytest.mark.parametrize('scheme', ['postgres', 'postgresql', 'postgresql+psycopg'])
+def test_urls_of_postgresql_mean_psycopg_3(path: pathlib.Path, scheme: str) -> None:
+    pytest.importorskip('psycopg')
+    settings.configure(STREAM_SQL_URL=f'{scheme}://anna@localhost/feeds')
+    assert str(config.get_url()) == 'postgresql+psycopg://anna@localhost/feeds'
 
 
 @pytest.mark.parametrize(
