@@ -7,6 +7,7 @@ very same tables.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
@@ -15,7 +16,7 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from benchmarks import plain, works
@@ -35,8 +36,8 @@ PAGES = 500
 
 _PAGE = """
     SELECT e.number, a.data FROM (
-        SELECT number FROM stream_entries WHERE feed = (SELECT id FROM stream_feeds WHERE key = {0})
-        ORDER BY number DESC LIMIT 25) e
+        SELECT number FROM stream_entries WHERE feed = (SELECT id FROM stream_feeds WHERE key = {value})
+        {below} ORDER BY number DESC LIMIT 25) e
     JOIN stream_activities a ON a.id = e.number ORDER BY e.number DESC"""
 
 
@@ -47,8 +48,9 @@ class Grouped(SqlAggregatedFeed):
 class ByHand:
     """What an expert writes for one of the two databases."""
 
-    #: What stands for the first, second value.
-    page = ''
+    page: str
+    page_below: str
+    insert_entry: str
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -63,14 +65,37 @@ class ByHand:
             client.execute(statement)
 
     def clear(self) -> None:
-        """Delete everything."""
+        """Delete everything of its own."""
         self.client.execute('DELETE FROM by_hand_entries')
         self.client.execute('DELETE FROM by_hand_feeds')
+
+    def clear_all(self) -> None:
+        """Empty all tables, the library's, too."""
+        self.clear()
+        for table in ('entries', 'feeds', 'activities', 'intents', 'items'):
+            self.client.execute(f'DELETE FROM stream_{table}')
+
+    def fill(self, keys: Sequence[str], numbers: Sequence[bytes]) -> None:
+        """The entries of many feeds, feed by feed, as the library writes them: tables then have the same pages."""
+        self.add(keys, [])
+        ids = dict(self.client.execute('SELECT key, id FROM by_hand_feeds').fetchall())
+        rows = [(ids[key], number) for key in keys for number in numbers]
+        with self.transaction():
+            self.client.cursor().executemany(self.insert_entry, rows)
 
     def read(self, key: str) -> list[Any]:
         """A page: one query, and objects of what it gives."""
         found = self.client.execute(self.page, (key,)).fetchall()
         return [self.texts.loads(data) for _, data in found]
+
+    def read_below(self, key: str, number: bytes) -> list[Any]:
+        """A page below an id."""
+        found = self.client.execute(self.page_below, (key, number)).fetchall()
+        return [self.texts.loads(data) for _, data in found]
+
+    def transaction(self) -> Any:
+        """A transaction, committed at its end."""
+        raise NotImplementedError
 
     def fan_out(self, keys: Sequence[str], numbers: Sequence[bytes], size: int) -> None:
         """The same entries for many feeds, in chunks."""
@@ -113,7 +138,16 @@ class ByHand:
 
 class BySqlite3(ByHand):
     identity, bytes, clustered = 'integer PRIMARY KEY', 'blob', ' WITHOUT ROWID'
-    page = _PAGE.format('?')
+    page = _PAGE.format(value='?', below='')
+    page_below = _PAGE.format(value='?', below='AND number < ?')
+    insert_entry = 'INSERT OR IGNORE INTO by_hand_entries (feed, number) VALUES (?, ?)'
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction, committed at its end."""
+        self.client.execute('BEGIN IMMEDIATE')
+        yield
+        self.client.execute('COMMIT')
 
     def add(self, keys: Sequence[str], numbers: Sequence[bytes]) -> None:
         client, given = self.client, json.dumps(keys)
@@ -173,7 +207,21 @@ class BySqlite3(ByHand):
 
 class ByPsycopg(ByHand):
     identity, bytes, clustered = 'bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY', 'bytea', ''
-    page = _PAGE.format('%s')
+    page = _PAGE.format(value='%s', below='')
+    page_below = _PAGE.format(value='%s', below='AND number < %s')
+    insert_entry = 'INSERT INTO by_hand_entries (feed, number) VALUES (%s, %s) ON CONFLICT DO NOTHING'
+
+    def clear_all(self) -> None:
+        """Empty all tables, the library's, too: what is deleted would be in the way for a while."""
+        self.client.execute(
+            'TRUNCATE by_hand_entries, by_hand_feeds, stream_entries, stream_feeds, stream_activities, stream_intents, '
+            'stream_items'
+        )
+        self.client.execute('VACUUM ANALYZE')
+
+    def transaction(self) -> Any:
+        """A transaction, committed at its end."""
+        return self.client.transaction()
 
     def add(self, keys: Sequence[str], numbers: Sequence[bytes]) -> None:
         with self.client.transaction():
@@ -272,8 +320,9 @@ class SqlBenchmark(works.Benchmark):
 
     def clear(self) -> None:
         """Empty all tables."""
-        self.flat(0).timeline_storage.flush()
-        self.by_hand.clear()
+        # So that the library doesn't look for feeds that it knew.
+        connection.get_database().known.clear()
+        self.by_hand.clear_all()
 
     def keys(self, feed_class: Any, users: Iterable[int]) -> list[str]:
         """The keys of feeds."""
@@ -291,7 +340,7 @@ class SqlBenchmark(works.Benchmark):
                 for start in range(0, len(users), 1000):
                     with self.flat.get_timeline_batch_interface() as batch:
                         self.flat.add_to_many(users[start : start + 1000], held, batch, trim=False)
-                    self.by_hand.add(keys[start : start + 1000], [encode(item.serialization_id) for item in held])
+                    self.by_hand.fill(keys[start : start + 1000], [encode(item.serialization_id) for item in held])
             self.report.rate(
                 work,
                 len(users),
@@ -351,6 +400,17 @@ class SqlBenchmark(works.Benchmark):
             (f'{self.client_name}, one query', lambda user: self.by_hand.read(f'{works.TOKEN}:flat:{user}')),
         ]
         readers = chance.sample(users, min(PAGES, len(users)))
+        self.agree(work, readers[0], contenders)
+        self.report.latencies(work, readers, *contenders)
+        below = works.activity(stored // 2).serialization_id
+        contenders = [
+            ('library', lambda user: self.flat(user).filter(activity_id__lt=below)[:25]),
+            (
+                f'{self.client_name}, one query',
+                lambda user: self.by_hand.read_below(f'{works.TOKEN}:flat:{user}', encode(below)),
+            ),
+        ]
+        work = 'feed.filter(activity_id__lt=cursor)[:25]'
         self.agree(work, readers[0], contenders)
         self.report.latencies(work, readers, *contenders)
 
@@ -447,10 +507,6 @@ class PostgresBenchmark(SqlBenchmark):
             super().run()
         finally:
             self.by_hand.client.close()
-
-    def clear(self) -> None:
-        super().clear()
-        self.by_hand.client.execute('VACUUM ANALYZE')
 
     def bytes_of_entries(self) -> tuple[int, int]:
         return self.by_hand.client.execute(

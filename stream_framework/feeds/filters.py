@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from stream_framework import ids
 from stream_framework.activity import Activity
+from stream_framework.storage.abilities import FiltersPages
 from stream_framework.verbs.base import Verb, get_verb_storage
 
 #: The filters of flat feeds, besides those by id.
@@ -89,6 +90,7 @@ class Criteria:
     def __init__(self, wanted: Mapping[str, Any], activity_class: type[Activity]) -> None:
         #: Whether no activity can pass.
         self.is_void = _contradict(wanted)
+        self.values = wanted
         self.verb_id = wanted.get('verb')
         self.ids = [(name, value) for name, value in wanted.items() if name != 'verb']
         self._object_id = wanted.get('object_id')
@@ -179,11 +181,15 @@ def read(feed: Sliced, wanted: Criteria | InStates, stop: int | None, oldest: in
     :param oldest: the id of the oldest entry that may pass, if that is known
     """
     storage = feed.timeline_storage
+    if isinstance(storage, FiltersPages) and isinstance(wanted, Criteria) and feed.reads_as_usual:
+        found_there = _find_in_storage(feed, storage, wanted, stop)
+        if found_there is not None:
+            return found_there
     reader: Any = copy.copy(feed)
     reader._wanted = {}
     if oldest is not None:
         reader._filter_kwargs = both_bounds(reader._filter_kwargs, {'activity_id__gte': oldest}, storage)
-    further = 'activity_id__gt' if storage.ascends(feed._ordering_args) else 'activity_id__lt'
+    further = _beyond(feed)
     read_step = _step_reader(reader, wanted)
     found: list[Any] = []
     looked_at = 0
@@ -205,6 +211,27 @@ def read(feed: Sliced, wanted: Criteria | InStates, stop: int | None, oldest: in
         last = storage.activity_to_id(entries[-1])
         reader._filter_kwargs = both_bounds(reader._filter_kwargs, {further: last}, storage)
         step = _next_step(step, looked_at, len(found), stop)
+
+
+def _find_in_storage(feed: Sliced, storage: FiltersPages, wanted: Criteria, stop: int | None) -> list[Any] | None:
+    """Return the first entries that pass, as far as a storage can find them; ``None`` where it can't."""
+    found: list[Any] = []
+    bounds = dict(feed._filter_kwargs)
+    while True:
+        before = len(found)
+        missing = None if stop is None else stop - before
+        page = storage.filter_page(feed.whole_activities, feed.key, wanted.values, missing, bounds, feed._ordering_args)
+        if page is None:
+            return None
+        found += filter(wanted.passes, page)
+        if stop is None or len(found) >= stop or len(page) < stop - before:
+            return found
+        bounds = both_bounds(bounds, {_beyond(feed): page[-1].serialization_id}, storage)
+
+
+def _beyond(feed: Sliced) -> str:
+    """Return the name of the filter that lets pass what comes after an entry."""
+    return 'activity_id__gt' if feed.timeline_storage.ascends(feed._ordering_args) else 'activity_id__lt'
 
 
 #: Called with how many entries to read, and how many are missing on the page. Returns the entries, or their ids; some

@@ -93,6 +93,18 @@ class ActivitySerializer(BaseSerializer):
         except (ValueError, TypeError, AttributeError) as error:
             raise SerializationException(f'the activity can not be stored: {error}') from error
 
+    def leading_parts(self, actor_id: Any, verb_id: int | None, object_id: Any) -> list[str | None]:
+        """Return how the first parts of an activity are written; ``None`` in the place of what isn't given.
+
+        >>> ActivitySerializer(None).leading_parts(13, None, 'a,b')
+        ['13', None, 's:a%2Cb']
+        """
+        return [
+            None if actor_id is None else _dump_id(actor_id, 'actor'),
+            None if verb_id is None else str(verb_id),
+            None if object_id is None else _dump_id(object_id, 'object'),
+        ]
+
     def loads(self, serialized_activity: Any) -> Any:
         """Read an activity.
 

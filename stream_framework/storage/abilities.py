@@ -176,8 +176,31 @@ class CopiesNewest:
         raise NotDefinedError(f'{type(self).__name__} must define copy_newest(sources, key, length, trim_length)')
 
 
+class FiltersPages:
+    """A timeline storage that finds activities by what they are, without reading all the others of a timeline."""
+
+    def filter_page(
+        self,
+        activity_storage: Any,
+        key: str,
+        wanted: Mapping[str, Any],
+        limit: int | None,
+        filter_kwargs: Any = None,
+        ordering_args: Any = None,
+    ) -> list[Any] | None:
+        """Return the first activities of a flat timeline that have some values; perhaps others among them.
+
+        :param activity_storage: where the activities are
+        :param wanted: ``verb`` (its id), ``object_id`` or ``actor_id`` -> value
+        :param limit: how many
+        :returns: so many, or all that there are; ``None`` where the storage can't tell
+        """
+        raise NotDefinedError(f'{type(self).__name__} must define filter_page(activity_storage, key, wanted, limit)')
+
+
 __all__ = [
     'CopiesNewest',
+    'FiltersPages',
     'GuardsGroups',
     'KeepsIntents',
     'KeepsLedger',

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_framework import ids
 from stream_framework.activity import Activity
-from stream_framework.storage.abilities import CopiesNewest, GuardsGroups, ListsTimelines
+from stream_framework.storage.abilities import CopiesNewest, FiltersPages, GuardsGroups, ListsTimelines
 from stream_framework.storage.base import BaseTimelineStorage
 from stream_framework.storage.batch import BaseBatch, Write
 from stream_framework.storage.changes import Change, Pairs, Snapshot
-from stream_framework.storage.sql import client, entries, groups, intents, seen
+from stream_framework.storage.sql import client, entries, filtering, groups, intents, seen
 from stream_framework.storage.sql.activity_storage import SqlActivityStorage
 from stream_framework.storage.sql.client import Work
 from stream_framework.storage.sql.numbers import ABOVE_ALL, BELOW_ALL, decode, decode_all, encode
@@ -60,7 +60,7 @@ class SqlBatch(BaseBatch):
         return names if isinstance(storage, SqlActivityStorage) and storage.reads_intents_as_usual else ()
 
 
-class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, GuardsGroups, BaseTimelineStorage):
+class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, FiltersPages, GuardsGroups, BaseTimelineStorage):
     """Timelines in the tables ``stream_feeds`` and ``stream_entries``.
 
     Trimming is not free here, so a write trims by the feed's ``trim_chance``: a chunk of a fan-out as a whole.
@@ -171,34 +171,30 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, GuardsGroup
         """One statement where the activities are in the same database, read by no hook of a subclass; else two."""
         if not self._reads_together(activity_storage):
             return super().get_page(activity_storage, key, start, stop, filter_kwargs, ordering_args)
-        found = self._hydrated(activity_storage, key, start, stop, filter_kwargs, ordering_args)
-        rows = [row for row in found if row[1] is not None]
-        there = list(
-            zip(decode_all([number for number, _ in rows]), unpack_all([data for _, data in rows]), strict=True)
-        )
-        if found:
-            self.metrics.on_feed_read(type(activity_storage), len(there))
-        return activity_storage.load_all(None, there), len(found)
+        names = ('newest_hydrated', 'oldest_hydrated')
+        statement, values = self._page(key, start, stop, filter_kwargs, ordering_args, names)
+        return self._hydrated(activity_storage, key, statement, values)
 
-    def get_chosen(
+    def filter_page(
         self,
         activity_storage: Any,
         key: str,
-        length: int,
-        choose: Callable[[list[int]], list[int]],
+        wanted: Mapping[str, Any],
+        limit: int | None,
         filter_kwargs: Any = None,
         ordering_args: Any = None,
-    ) -> tuple[list[int], list[Activity]]:
-        """One statement where a page takes one."""
+    ) -> list[Activity] | None:
+        """One statement: the database goes through the timeline, and looks at the text of each activity."""
         if not self._reads_together(activity_storage):
-            return super().get_chosen(activity_storage, key, length, choose, filter_kwargs, ordering_args)
-        found = self._hydrated(activity_storage, key, 0, length, filter_kwargs, ordering_args)
-        datas = dict(zip(decode_all([number for number, _ in found]), (data for _, data in found), strict=True))
-        pairs = ((activity_id, datas[activity_id]) for activity_id in choose(list(datas)))
-        there = [(activity_id, unpack(data)) for activity_id, data in pairs if data is not None]
-        if found:
-            self.metrics.on_feed_read(type(activity_storage), len(there))
-        return list(datas), activity_storage.load_all(None, there)
+            return None
+        texts = filtering.texts_of(activity_storage.serializer, wanted)
+        if texts is None:
+            return None
+        names = ('newest_filtered', 'oldest_filtered')
+        statement, values = self._page(key, 0, limit, filter_kwargs, ordering_args, names)
+        values.update(texts, plain=filtering.PLAIN)
+        del values['offset']
+        return self._hydrated(activity_storage, key, statement, values)[0]
 
     def _reads_together(self, activity_storage: Any) -> bool:
         """Whether entries and activities can be read by one statement, and no hook of a subclass reads them."""
@@ -210,16 +206,18 @@ class SqlTimelineStorage(SqlKeepsSeen, ListsTimelines, CopiesNewest, GuardsGroup
         )
 
     def _hydrated(
-        self, activity_storage: Any, key: str, start: int | None, stop: int | None, filters: Any, orderings: Any
-    ) -> Sequence[Any]:
-        """Read ids of entries, with what is stored of their activities."""
-        names = ('newest_hydrated', 'oldest_hydrated')
-        statement, values = self._page(key, start, stop, filters, orderings, names)
+        self, activity_storage: SqlActivityStorage, key: str, statement: str, values: Mapping[str, Any]
+    ) -> tuple[list[Activity], int]:
+        """Return the activities that a statement finds, and how many ids it found."""
         metrics = self.metrics
         with metrics.feed_reads_timer(type(self)), metrics.feed_reads_timer(type(activity_storage)):
             found = client.rows(statement, f'feed {key!r}', **values)
+        rows = [row for row in found if row[1] is not None]
+        numbers, datas = decode_all([number for number, _ in rows]), unpack_all([data for _, data in rows])
         metrics.on_feed_read(type(self), len(found))
-        return found
+        if found:
+            metrics.on_feed_read(type(activity_storage), len(rows))
+        return activity_storage.load_all(None, zip(numbers, datas, strict=True)), len(found)
 
     def _page(
         self, key: str, start: int | None, stop: int | None, filters: Any, orderings: Any, names: tuple[str, str]

@@ -78,6 +78,13 @@ class Dialect:
             SELECT number FROM {entries} WHERE feed = (SELECT id FROM {feeds} WHERE key = :key)
             AND number BETWEEN :low AND :high ORDER BY number %s LIMIT :limit OFFSET :offset) e
         LEFT JOIN {activities} a ON a.id = e.number ORDER BY e.number %s"""
+    # In the order of the timeline, so that it can stop.
+    _filtered = """
+        SELECT e.number, a.data FROM {entries} e {join} {activities} a ON a.id = e.number
+        WHERE e.feed = (SELECT id FROM {feeds} WHERE key = :key) AND e.number BETWEEN :low AND :high
+        AND ({find}(a.data, :part) > 0 AND {starts} OR a.data < :plain {bytewise}) ORDER BY e.number %s LIMIT :limit"""
+    newest_filtered = _filtered % 'DESC'
+    oldest_filtered = _filtered % 'ASC'
     newest_first = _page % 'DESC'
     oldest_first = _page % 'ASC'
     newest_hydrated = _hydrated % ('DESC', 'DESC')

@@ -26,6 +26,9 @@ class Postgres(Dialect):
         'in_users': '= ANY(:users::text[])',
         'join': 'JOIN',
         'for_update': 'FOR UPDATE OF i',
+        'bytewise': 'COLLATE "C"',
+        'find': 'strpos',
+        'starts': 'starts_with(a.data, :head::text)',
     }
 
     #: Makes feeds that are not there as well: gives how many there are, and how many entries were new.

@@ -26,6 +26,9 @@ class Sqlite(Dialect):
         # In this order: a plan that starts with all feeds would be slow.
         'join': 'CROSS JOIN',
         'for_update': '',
+        'bytewise': '',
+        'find': 'instr',
+        'starts': 'substr(a.data, 1, length(:head)) = :head',
     }
 
     # Only for feeds that are there; what makes the others comes before. OR IGNORE, because for ON CONFLICT SQLite first
