@@ -20,6 +20,7 @@ from tests.contracts.notification_feed import NotificationFeedContract
 from tests.contracts.notifying import NotifyingContract
 from tests.contracts.relations import RelationsContract
 from tests.contracts.seen import SeenContract
+from tests.contracts.shortcuts import ShortcutsContract
 from tests.contracts.timeline_storage import TimelineStorageContract
 from tests.contracts.updating import UpdatingContract
 
@@ -105,4 +106,8 @@ class TestErasing(ErasingContract):
 
 
 class TestKeywords(KeywordsContract):
+    pass
+
+
+class TestShortcuts(ShortcutsContract):
     pass

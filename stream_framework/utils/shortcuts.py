@@ -146,6 +146,7 @@ class unchanged:  # noqa: N801  # reads like a property
     """
 
     def __init__(self, *hooks: str) -> None:
+        self.hooks = hooks
         self._shortcut = Shortcut(hooks, None)
         Shortcut.all.remove(self._shortcut)
 
