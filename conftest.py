@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import datetime
+import doctest
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from stream_framework.utils.shortcuts import Shortcut
+
 MANAGERS = 'stream_framework.feed_managers.'
 FEEDS = 'stream_framework.feeds.'
+PAGES = 'stream_framework.contrib.django.pagination.'
 ACTIVITIES = ('stream_framework.activity.', 'stream_framework.group_', 'stream_framework.aggregators.')
+
+_find: Any = doctest.DocTestFinder._find  # type: ignore[attr-defined]  # looks at one object, and what is in it
+
+
+@functools.wraps(_find)
+def find_with_shortcuts(finder: Any, tests: Any, obj: Any, name: str, *args: Any) -> None:
+    """Find the examples of shortcuts, too: doctest looks only at functions, class methods and properties."""
+    _find(finder, tests, obj, name, *args)
+    if isinstance(obj, type):
+        for key, value in vars(obj).items():
+            if isinstance(value, Shortcut) and not key.startswith('_'):
+                form = getattr(value.form, '__func__', value.form)
+                finder._find(tests, form, f'{name}.{key}', *args)
+
+
+doctest.DocTestFinder._find = find_with_shortcuts  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +49,7 @@ def example_group(request: pytest.FixtureRequest, doctest_namespace: dict[str, A
 @pytest.fixture(autouse=True)
 def example_feeds(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
     """Give examples a feed of each kind in memory, and leave nothing behind."""
-    if not isinstance(request.node, pytest.DoctestItem) or not request.node.name.startswith(FEEDS):
+    if not isinstance(request.node, pytest.DoctestItem) or not request.node.name.startswith((FEEDS, PAGES)):
         yield
         return
     from stream_framework.activity import Activity
@@ -51,11 +72,30 @@ def example_feeds(request: pytest.FixtureRequest, doctest_namespace: dict[str, A
         groups=groups(1),
         notifications=NotificationFeed(1),
     )
+    if request.node.name.startswith(PAGES):
+        pin_feed(1).add_many([Activity(13, Love, number) for number in (1, 2, 3)])
     yield
     memory.timeline_store.clear()
     memory.seen_store.clear()
     memory.lists_store.clear()
     memory.InMemoryActivityStorage().flush()
+
+
+@pytest.fixture(autouse=True)
+def example_settings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give examples of pages Django's default settings, where it has none."""
+    if not isinstance(request.node, pytest.DoctestItem) or not request.node.name.startswith(PAGES):
+        yield
+        return
+    from django.conf import settings
+    from django.utils.functional import empty
+
+    configured = settings.configured
+    if not configured:
+        settings.configure()
+    yield
+    if not configured:
+        settings._wrapped = empty
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +119,9 @@ def example_manager(request: pytest.FixtureRequest, doctest_namespace: dict[str,
         'user_feed_class': user_feed,
         'get_user_follower_ids': lambda self, user_id: {FanoutPriority.HIGH: [1, 2, 3]},
     }
+    if request.node.name.startswith(f'{MANAGERS}relations.'):
+        attributes = {**attributes, 'follow_storage_class': memory.InMemoryFollowStorage, 'follow_name': 'examples'}
+        del attributes['get_user_follower_ids']
     manager = type('PinManager', (Manager,), attributes)()
     doctest_namespace.update(manager=manager, Activity=Activity, Love=Love, datetime=datetime)
     doctest_namespace.update(add_operation=add_operation, remove_operation=remove_operation)
@@ -86,5 +129,7 @@ def example_manager(request: pytest.FixtureRequest, doctest_namespace: dict[str,
     current_app.conf.update(task_always_eager=True, task_eager_propagates=True)
     yield
     current_app.conf.update(before)
+    memory.InMemoryFollowStorage('examples').flush()
     memory.timeline_store.clear()
+    memory.seen_store.clear()
     memory.InMemoryActivityStorage().flush()

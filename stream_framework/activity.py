@@ -322,7 +322,11 @@ class AggregatedActivity(GroupMembers[Activity], BaseActivity):
 
     @property
     def stored_id(self) -> str | None:
-        """The id that the group was read under, if it wouldn't be made again, for as long as it isn't changed."""
+        """The id that the group was read under, if it wouldn't be made again, for as long as it isn't changed.
+
+        >>> group.stored_id is None
+        True
+        """
         return self._stored_id if self._stored_at == self.updated_at else None
 
     @property
@@ -340,7 +344,12 @@ class AggregatedActivity(GroupMembers[Activity], BaseActivity):
         return ids.group_id(self.group, self.updated_at)
 
     def stored_under(self, stored_id: int) -> None:
-        """Remember the id that the group was read under, for as long as it doesn't change."""
+        """Remember the id that the group was read under, for as long as it doesn't change.
+
+        >>> group.stored_under(1373266755000)
+        >>> group.serialization_id
+        '1373266755000'
+        """
         text = ids.format_group_id(stored_id)
         self._stored_id = None
         self._stored_id = as_the_class_makes_ids(self, text) if makes_own_ids(type(self)) else text

@@ -68,6 +68,12 @@ class BaseAggregator:
         :param activities: in any order; those that their group keeps already are ignored
         :returns: ``(new, changed, deleted)``: new groups, ranked; pairs of an old group and its
             changed copy; an empty list
+
+        >>> aggregator = RecentVerbAggregator()
+        >>> [group] = aggregator.aggregate([Activity(1, Love, 42)])
+        >>> new, changed, deleted = aggregator.merge([group], [Activity(2, Love, 43), Activity(2, Comment, 42)])
+        >>> [group.verb.past_tense for group in new], [len(after) for before, after in changed]
+        (['commented'], [2])
         """
         current: dict[str, AggregatedActivity] = {}
         for group in aggregated:
@@ -109,6 +115,10 @@ class BaseAggregator:
         """Group activities, unranked.
 
         :returns: what :meth:`get_group` returned -> the group
+
+        >>> grouped = RecentVerbAggregator().group_activities([Activity(1, Love, 42), Activity(2, Comment, 42)])
+        >>> sorted(len(group) for group in grouped.values())
+        [1, 1]
         """
         known, self._names = self._names or {}, None
         members: dict[str, list[Activity]] = {}
@@ -131,7 +141,12 @@ class BaseAggregator:
     _names: dict[int, Any] | None = None
 
     def names_of(self, activities: Iterable[Activity]) -> frozenset[str] | None:
-        """Return the names of the groups that activities belong to; ``None`` where merging may touch any group."""
+        """Return the names of the groups that activities belong to; ``None`` where merging may touch any group.
+
+        >>> time = datetime.datetime(2013, 7, 8)
+        >>> RecentVerbAggregator().names_of([Activity(1, Love, 42, time=time), Activity(2, Love, 43, time=time)])
+        frozenset({'3-2013-07-08'})
+        """
         if not self.merges_as_usual:
             return None
         self._names = {id(activity): self.get_group(activity) for activity in activities}
@@ -157,7 +172,15 @@ class BaseAggregator:
         raise NotDefinedError(f'{type(self).__name__} must define get_group(activity)')
 
     def rank(self, aggregated: list[AggregatedActivity]) -> list[AggregatedActivity]:
-        """The groups in the order in which they are shown; subclasses define it."""
+        """The groups in the order in which they are shown; subclasses define it.
+
+        >>> class LargestFirst(RecentVerbAggregator):
+        ...     def rank(self, aggregated):
+        ...         return sorted(aggregated, key=len, reverse=True)
+        >>> activities = [Activity(1, Comment, 42), Activity(1, Love, 42), Activity(2, Love, 43)]
+        >>> [len(group) for group in LargestFirst().aggregate(activities)]
+        [2, 1]
+        """
         raise NotDefinedError(f'{type(self).__name__} must define rank(aggregated)')
 
     def _date(self, activity: Activity) -> str:
@@ -170,7 +193,13 @@ class RecentRankMixin:
     """Ranks groups by their last update."""
 
     def rank(self, aggregated: list[AggregatedActivity]) -> list[AggregatedActivity]:
-        """By ``updated_at``, newest first."""
+        """By ``updated_at``, newest first.
+
+        >>> older = AggregatedActivity('older', updated_at=datetime.datetime(2013, 7, 8))
+        >>> newer = AggregatedActivity('newer', updated_at=datetime.datetime(2013, 7, 9))
+        >>> [group.group for group in RecentVerbAggregator().rank([older, newer])]
+        ['newer', 'older']
+        """
         return sorted(aggregated, key=lambda group: (group.updated_at, str(group.group)), reverse=True)
 
 
@@ -199,6 +228,9 @@ class NotificationAggregator(RecentRankMixin, BaseAggregator):
         """``'<verb id>-<object id>-<date>'``, the date in ISO form.
 
         What the storage formats reserve in an object's id (``;`` and ``,``) is percent-encoded.
+
+        >>> NotificationAggregator().get_group(Activity(1, Love, 42, time=datetime.datetime(2013, 7, 8)))
+        '3-42-2013-07-08'
         """
         return f'{activity.verb.id}-{_quote(activity.object_id)}-{self._date(activity)}'
 

@@ -204,6 +204,10 @@ class Manager(FanOuts):
         """Count what is new in all feeds of a user: name, as of :meth:`get_feeds`, -> ``feed.count_new()``.
 
         One round trip for all feeds on one server. On Cassandra a second one for feeds with more than 100 new entries.
+
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> manager.count_new(1)
+        {'normal': 1}
         """
         feeds = self.get_feeds(user_id)
         together = [feed for feed in feeds.values() if feed.counts_new_as_usual]

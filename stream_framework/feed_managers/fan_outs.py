@@ -78,6 +78,12 @@ class FanOuts(Follows):
         himself is left out.
 
         :returns: ids: of the owner of what was loved, of those who are mentioned
+
+        >>> class Owners(type(manager)):
+        ...     def get_notified_ids(self, activity):
+        ...         return [activity.extra_context['owner']]
+        >>> Owners().get_notified_ids(Activity(13, Love, 42, extra_context={'owner': 7}))
+        [7]
         """
         raise NotDefinedError(
             f'{type(self).__name__} has a notification_feed_class, so it must define get_notified_ids(self, activity)'

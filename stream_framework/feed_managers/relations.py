@@ -39,6 +39,10 @@ class Relations:
         """Return the follow storage: to import follows, say. ``None`` where the application keeps its follows.
 
         :raises ConfigurationError: if ``follow_storage_class`` is something else
+
+        >>> manager.get_follow_storage().follow(7, [13, 14])
+        >>> manager.count_followed(7)
+        2
         """
         cls = self.follow_storage_class
         if cls is None:
@@ -55,6 +59,10 @@ class Relations:
 
         :returns: with a follow storage an iterator, which reads them in pages
         :raises NotDefinedError: without a follow storage
+
+        >>> manager.follow_many_users(7, [13, 14])
+        >>> sorted(manager.get_user_followed_ids(7))
+        [13, 14]
         """
         return self._follows('get_user_followed_ids').iter_followed(user_id)
 
@@ -62,26 +70,51 @@ class Relations:
         """Return those of some targets whom a user follows. One round trip for any number.
 
         :raises NotDefinedError: without a follow storage
+
+        >>> manager.follow_user(7, 13)
+        >>> manager.is_following(7, [13, 14])
+        {13}
         """
         return self._follows('is_following').is_following(user_id, target_ids)
 
     def count_followers(self, user_id: UserId) -> int:
-        """Count those who follow a user; on Cassandra 10,000 means so many or more."""
+        """Count those who follow a user; on Cassandra 10,000 means so many or more.
+
+        >>> manager.follow_user(7, 13)
+        >>> manager.count_followers(13)
+        1
+        """
         return self._follows('count_followers').count_followers(user_id)
 
     def count_followed(self, user_id: UserId) -> int:
-        """Count those whom a user follows; on Cassandra 10,000 means so many or more."""
+        """Count those whom a user follows; on Cassandra 10,000 means so many or more.
+
+        >>> manager.follow_many_users(7, [13, 14])
+        >>> manager.count_followed(7)
+        2
+        """
         return self._follows('count_followed').count_followed(user_id)
 
     def get_followers(self, user_id: UserId, limit: int = 25, before: Follow | None = None) -> list[Follow]:
         """Return a page of those who follow a user, newest first.
 
         :param before: the last one of the page before
+
+        >>> for user_id in (7, 8, 9):
+        ...     manager.follow_user(user_id, 13)
+        >>> page = manager.get_followers(13, limit=2)
+        >>> [follow.user_id for follow in page + manager.get_followers(13, limit=2, before=page[-1])]
+        [9, 8, 7]
         """
         return self._follows('get_followers').get_followers(user_id, limit, before)
 
     def get_followed(self, user_id: UserId, limit: int = 25, before: Follow | None = None) -> list[Follow]:
-        """Return a page of those whom a user follows, newest first; like :meth:`get_followers`."""
+        """Return a page of those whom a user follows, newest first; like :meth:`get_followers`.
+
+        >>> manager.follow_user(7, 13)
+        >>> [follow.target_id for follow in manager.get_followed(7)]
+        [13]
+        """
         return self._follows('get_followed').get_followed(user_id, limit, before)
 
     def mute_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
@@ -89,6 +122,12 @@ class Relations:
 
         :param async_: through Celery, or at once
         :raises NotDefinedError: without a follow storage
+
+        >>> manager.follow_user(7, 13)
+        >>> manager.mute_user(7, 13)
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> manager.get_feeds(7)['normal'][:5]
+        []
         """
         storage = self._follows('mute_user')
         self._check_ids(user_id, [target_id], async_)
@@ -97,14 +136,27 @@ class Relations:
         self._catch_up_without(user_id, target_id, async_)
 
     def unmute_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
-        """End a mute: what following would copy comes back, if the user follows the target."""
+        """End a mute: what following would copy comes back, if the user follows the target.
+
+        >>> manager.follow_user(7, 13)
+        >>> manager.mute_user(7, 13)
+        >>> manager.add_user_activity(13, Activity(13, Love, 42))
+        >>> manager.unmute_user(7, 13)
+        >>> manager.get_feeds(7)['normal'][:5]
+        [Activity(loved) 13 42]
+        """
         storage = self._follows('unmute_user')
         self._check_ids(user_id, [target_id], async_)
         storage.unmute(user_id, target_id)
         self._catch_up_with(user_id, target_id, async_)
 
     def get_muted(self, user_id: UserId) -> set[UserId]:
-        """Return the ids of those whom a user has muted."""
+        """Return the ids of those whom a user has muted.
+
+        >>> manager.mute_user(7, 13)
+        >>> manager.get_muted(7)
+        {13}
+        """
         return self._follows('get_muted').get_muted(user_id)
 
     def block_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
@@ -114,6 +166,11 @@ class Relations:
 
         :param async_: through Celery, or at once
         :raises NotDefinedError: without a follow storage
+
+        >>> manager.follow_user(7, 13)
+        >>> manager.block_user(13, 7)
+        >>> manager.is_following(7, [13])
+        set()
         """
         storage = self._follows('block_user')
         self._check_ids(user_id, [target_id], async_)
@@ -124,7 +181,13 @@ class Relations:
             self._catch_up_without(one, other, async_)
 
     def unblock_user(self, user_id: UserId, target_id: UserId, async_: bool = True) -> None:
-        """End a block. The follows that it ended stay ended; those made since are no longer hidden."""
+        """End a block. The follows that it ended stay ended; those made since are no longer hidden.
+
+        >>> manager.block_user(13, 7)
+        >>> manager.unblock_user(13, 7)
+        >>> manager.get_blocked(13)
+        set()
+        """
         storage = self._follows('unblock_user')
         self._check_ids(user_id, [target_id], async_)
         storage.unblock(user_id, target_id)
@@ -132,7 +195,12 @@ class Relations:
             self._catch_up_with(one, other, async_)
 
     def get_blocked(self, user_id: UserId) -> set[UserId]:
-        """Return the ids of those whom a user has blocked."""
+        """Return the ids of those whom a user has blocked.
+
+        >>> manager.block_user(13, 7)
+        >>> manager.get_blocked(13)
+        {7}
+        """
         return self._follows('get_blocked').get_blocked(user_id)
 
     def hidden_from(self, activities: Sequence[Any], user_ids: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
@@ -142,6 +210,10 @@ class Relations:
         activities and one user, when following or un-muting copies. Never for removals.
 
         :returns: pairs ``(activity, user_id)``. Default: what the follow storage says of mutes and blocks, else none
+
+        >>> manager.mute_user(7, 13)
+        >>> list(manager.hidden_from([Activity(13, Love, 42)], [7, 8]))
+        [(Activity(loved) 13 42, 7)]
         """
         storage = self.get_follow_storage()
         if storage is None:
@@ -154,11 +226,19 @@ class Relations:
         return [(activity, user_id) for actor_id, user_id in hidden for activity in by_actor[actor_id]]
 
     def may_hide(self) -> bool:
-        """Return whether anything may be hidden from anybody: there is a follow storage, or a hook."""
+        """Return whether anything may be hidden from anybody: there is a follow storage, or a hook.
+
+        >>> manager.may_hide()
+        True
+        """
         return self.follow_storage_class is not None or self.hides_by_hook()
 
     def hides_by_hook(self) -> bool:
-        """Return whether the application has a ``hidden_from`` of its own."""
+        """Return whether the application has a ``hidden_from`` of its own.
+
+        >>> manager.hides_by_hook()
+        False
+        """
         return getattr(self.hidden_from, '__func__', None) is not Relations.hidden_from
 
     def _follows(self, what: str) -> BaseFollowStorage:

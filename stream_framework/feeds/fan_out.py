@@ -117,7 +117,11 @@ class FannedOutFeed(StoredFeed):
         return cls._draw_trim_mode(storage) if storage.trims_within else 'after'
 
     def trim_mode_by_hooks(self, trim: bool) -> TrimMode:
-        """Say whether a write is followed by ``trim``: ``'after'`` or ``None``."""
+        """Say whether a write is followed by ``trim``: ``'after'`` or ``None``.
+
+        >>> feed.trim_mode_by_hooks(trim=False) is None
+        True
+        """
         return 'after' if trim and self.trim_chance > 0 and random.random() < self.trim_chance else None
 
     @shortcut('trim', plain='trim_mode_by_hooks')

@@ -48,7 +48,7 @@ def hooks_of(cls: Any) -> dict[str, list[str]]:
 
 
 def override_of(made: Any, hook: str, calls: list[str]) -> Any:
-    """Return what notes each call of a hook and goes on to the usual one; ``None`` for what is no method or property."""
+    """Return what notes each call of a hook and goes on; ``None`` for what is no method or property."""
     usual = inspect.getattr_static(made, hook, None)
     if isinstance(usual, Shortcut):
         usual = usual.form

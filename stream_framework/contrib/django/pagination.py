@@ -100,25 +100,46 @@ class FeedPage(Sequence[Item]):
         return f'<{type(self).__name__}: {len(self)} of {self.paginator.feed!r}, cursor {self.cursor}>'
 
     def has_next(self) -> bool:
-        """Whether there is more after this page."""
+        """Whether there is more after this page.
+
+        >>> FeedPaginator(feed, per_page=2).page().has_next()
+        True
+        """
         return self.next_cursor is not None
 
     def has_previous(self) -> bool:
-        """Whether there was a page before this one; what was on it may have been removed since."""
+        """Whether there was a page before this one; what was on it may have been removed since.
+
+        >>> FeedPaginator(feed, per_page=2).page().has_previous()
+        False
+        """
         return self.previous_cursor is not None
 
     def has_other_pages(self) -> bool:
-        """Whether there is any other page."""
+        """Whether there is any other page.
+
+        >>> FeedPaginator(feed, per_page=25).page().has_other_pages()
+        False
+        """
         return self.has_next() or self.has_previous()
 
     @property
     def next_url(self) -> str | None:
-        """The address of the next page, where the page was made for a request; ``None`` on the last one."""
+        """The address of the next page, where the page was made for a request; ``None`` on the last one.
+
+        >>> page = FeedPaginator(feed, per_page=2).page_at('/news', {})
+        >>> page.next_url == f'/news?cursor={page.next_cursor}'
+        True
+        """
         return self._link(self.next_cursor)
 
     @property
     def previous_url(self) -> str | None:
-        """The address of the previous page, where the page was made for a request; ``None`` on the first one."""
+        """The address of the previous page, where the page was made for a request; ``None`` on the first one.
+
+        >>> FeedPaginator(feed).page_at('/news', {}).previous_url is None
+        True
+        """
         return self._link(self.previous_cursor)
 
     def _link(self, cursor: str | None) -> str | None:
@@ -192,6 +213,11 @@ class FeedPaginator(Generic[Item]):
         :param cursor: ``next_cursor`` or ``previous_cursor`` of another page; ``None`` or ``''`` for the first page
         :param per_page: how many items, instead of the paginator's own number; at most ``max_per_page`` are given
         :raises InvalidCursor: for anything else; it is Django's ``InvalidPage``
+
+        >>> paginator = FeedPaginator(feed, per_page=2)
+        >>> first = paginator.page()
+        >>> [activity.object_id for activity in paginator.page(first.next_cursor)]
+        [1]
         """
         return self._page(cursor, per_page, None)
 
@@ -202,6 +228,10 @@ class FeedPaginator(Generic[Item]):
 
         :param request: an ``HttpRequest``
         :raises Http404: for a bad cursor, as Django's own list views do for a bad page
+
+        >>> from django.test import RequestFactory
+        >>> FeedPaginator(feed, per_page=2).page_for(RequestFactory().get('/news')).next_url.startswith('/news?cursor=')
+        True
         """
         try:
             return self.page_at(request.get_full_path(), request.GET)
@@ -214,6 +244,10 @@ class FeedPaginator(Generic[Item]):
         :param url: what ``next_url`` and ``previous_url`` are made from
         :param query: its query: name -> text
         :raises InvalidCursor: for a bad cursor
+
+        >>> page = FeedPaginator(feed, per_page=2).page_at('/news?tag=tea', {'tag': 'tea'})
+        >>> page.next_url == f'/news?tag=tea&cursor={page.next_cursor}'
+        True
         """
         return self._page(query.get(self.cursor_param), self._wanted_size(query), url)
 
@@ -221,6 +255,9 @@ class FeedPaginator(Generic[Item]):
         """The same address with this cursor in its query.
 
         :param url: with or without a host, a query, another cursor
+
+        >>> FeedPaginator(feed).link('/news?tag=tea', '13732667550000000000042003')
+        '/news?tag=tea&cursor=13732667550000000000042003'
         """
         parts = urlsplit(url)
         query = QueryDict(parts.query, mutable=True)

@@ -84,7 +84,11 @@ class AggregatedFeed(BaseFeed):
 
     @classmethod
     def get_timeline_storage_options(cls) -> dict[str, Any]:
-        """The keywords that the timeline storage is made with."""
+        """The keywords that the timeline storage is made with.
+
+        >>> groups.get_timeline_storage_options()['aggregated_activity_class'].__name__
+        'AggregatedActivity'
+        """
         options = super().get_timeline_storage_options()
         options['aggregated_activity_class'] = cls.aggregated_activity_class
         return options
@@ -107,6 +111,10 @@ class AggregatedFeed(BaseFeed):
         :returns: the new and the changed groups, ranked, perhaps dehydrated; ``[]`` in a batch
         :raises UpdateConflictError: if other writers got in between too many times
         :raises TypeError: for a keyword that nobody reads
+
+        >>> [group] = groups.add_many([Activity(actor, Love, 40 + actor) for actor in (1, 2, 3)])
+        >>> group.group.startswith('3-'), groups[0][0].actor_ids
+        (True, [1, 2, 3])
         """
         batch_interface = kwargs.pop('batch_interface', None)
         if args or kwargs:
@@ -128,6 +136,13 @@ class AggregatedFeed(BaseFeed):
         """Add the same activities to the feeds of many users; see :meth:`~BaseFeed.add_to_many`.
 
         What feeds that hold the same groups get is found once for all of them.
+
+        >>> activity = Activity(13, Love, 42)
+        >>> groups.insert_activity(activity)
+        >>> with groups.get_timeline_batch_interface() as batch:
+        ...     groups.add_to_many([1, 2, 3], [activity], batch)
+        >>> groups[:5][0].actor_ids
+        [13]
         """
         feeds = [cls(user_id) for user_id in user_ids]
         if not feeds or not isinstance(batch_interface, BaseBatch):
@@ -142,7 +157,15 @@ class AggregatedFeed(BaseFeed):
     def remove_from_many(
         cls, user_ids: Iterable[Any], activities: Any, batch_interface: Any, trim: bool = True
     ) -> None:
-        """Remove the same activities from the feeds of many users; see :meth:`~BaseFeed.remove_from_many`."""
+        """Remove the same activities from the feeds of many users; see :meth:`~BaseFeed.remove_from_many`.
+
+        >>> activity = Activity(13, Love, 42)
+        >>> added = groups.add(activity)
+        >>> with groups.get_timeline_batch_interface() as batch:
+        ...     groups.remove_from_many([1, 2, 3], [activity], batch)
+        >>> groups[:5]
+        []
+        """
         feeds = [cls(user_id) for user_id in user_ids]
         if not feeds or not isinstance(batch_interface, BaseBatch):
             cls.remove_from_many_by_hooks([feed.user_id for feed in feeds], activities, batch_interface, trim)
@@ -175,6 +198,15 @@ class AggregatedFeed(BaseFeed):
         :returns: the groups that became smaller, ranked; ``[]`` in a batch
         :raises UpdateConflictError: if other writers got in between too many times
         :raises TypeError: for a keyword that nobody reads
+
+        >>> activities = [Activity(actor, Love, 40 + actor) for actor in (1, 2, 3)]
+        >>> added = groups.add_many(activities)
+        >>> smaller = groups.remove_many(activities[:1])
+        >>> groups[0][0].actor_ids
+        [2, 3]
+        >>> removed = groups.remove_many(groups[:1])
+        >>> groups.count()
+        0
         """
         current_activities = kwargs.pop('current_activities', None)
         if args or kwargs:
@@ -197,6 +229,14 @@ class AggregatedFeed(BaseFeed):
 
         Looks at the newest ``max_length`` groups. Those of references need no change. Parameters and result are as of
         :meth:`BaseFeed.update_many`.
+
+        >>> activity = Activity(13, Love, 42)
+        >>> added = groups.add(activity)
+        >>> activity.extra_context['board'] = 'tea'
+        >>> groups.update_many([activity, Activity(13, Love, 43)])
+        [Activity(loved) 13 42]
+        >>> groups[0][0].last_activity.extra_context
+        {'board': 'tea'}
         """
         activities = self._checked(activities)
         to_id = self.timeline_storage.activity_to_id
@@ -224,6 +264,15 @@ class AggregatedFeed(BaseFeed):
         """Write groups as they are, beside what is there.
 
         :raises ValueError: for anything but instances of ``aggregated_activity_class``
+
+        >>> from stream_framework.activity import AggregatedActivity
+        >>> activity = Activity(13, Love, 42)
+        >>> groups.insert_activity(activity)
+        >>> group = AggregatedActivity('loves of 42')
+        >>> group.append(activity)
+        >>> added = groups.add_many_aggregated([group])
+        >>> groups[0][0].group
+        'loves of 42'
         """
         groups, args, kwargs = self._given_groups('add', aggregated, args, kwargs)
         if (collected := self._collected()) is not None:
@@ -235,6 +284,11 @@ class AggregatedFeed(BaseFeed):
         """Remove groups as they were read.
 
         :raises ValueError: for anything but instances of ``aggregated_activity_class``
+
+        >>> added = groups.add(Activity(13, Love, 42))
+        >>> removed = groups.remove_many_aggregated(groups[:1])
+        >>> groups.count()
+        0
         """
         groups, args, kwargs = self._given_groups('remove', aggregated, args, kwargs)
         if (collected := self._collected()) is not None:
@@ -251,13 +305,10 @@ class AggregatedFeed(BaseFeed):
             where the feed has one, because only that tells what happened
         :raises ValueError: for anything else
 
-        >>> from stream_framework.feeds.aggregated_feed.memory import AggregatedFeed
-        >>> from stream_framework.verbs import Love
-        >>> feed, activity = AggregatedFeed('a doctest'), Activity(13, Love, 42)
-        >>> groups = feed.add(activity)
-        >>> feed.contains(Activity(13, Love, 42)), feed.contains(activity.serialization_id), feed.contains(5)
+        >>> activity = Activity(13, Love, 42)
+        >>> added = groups.add(activity)
+        >>> groups.contains(Activity(13, Love, 42)), groups.contains(activity.serialization_id), groups.contains(5)
         (True, True, False)
-        >>> feed.delete()
         """
         given: Any = activity
         if isinstance(given, Activity):
@@ -275,7 +326,11 @@ class AggregatedFeed(BaseFeed):
         return any(_what_happened(one) == wanted for group in groups for one in group.activities)
 
     def get_aggregator(self) -> BaseAggregator:
-        """A new aggregator of this feed's class."""
+        """A new aggregator of this feed's class.
+
+        >>> type(groups.get_aggregator()).__name__
+        'RecentVerbAggregator'
+        """
         return self.aggregator_class(self.aggregated_activity_class, self.activity_class)
 
     def _update_from_diff(self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> Groups:
@@ -294,7 +349,12 @@ class AggregatedFeed(BaseFeed):
         return self._checked_groups(to_remove), self._checked_groups(to_add)
 
     def plan_markers(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
-        """Put into a change what happens to the groups' marks; a hook for feeds that have some."""
+        """Put into a change what happens to the groups' marks; a hook for feeds that have some.
+
+        >>> from stream_framework.storage.changes import Change
+        >>> change = Change(groups.key)
+        >>> groups.plan_markers(change, [], [], [])
+        """
 
     def plan_diff_by_hooks(
         self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups
@@ -306,7 +366,12 @@ class AggregatedFeed(BaseFeed):
 
     @shortcut('_update_from_diff', 'add_many_aggregated', 'remove_many_aggregated', plain='plan_diff_by_hooks')
     def plan_diff(self, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> tuple[Groups, Groups, Groups]:
-        """``(to_remove, to_add, result)``: what :meth:`_update_from_diff` would write, and what it returns."""
+        """``(to_remove, to_add, result)``: what :meth:`_update_from_diff` would write, and what it returns.
+
+        >>> [group] = groups.add(Activity(13, Love, 42))
+        >>> groups.plan_diff([group], [], []) == ([], [group], [group])
+        True
+        """
         to_remove, to_add = self._translate_diff(new, changed, deleted)
         return to_remove, to_add, to_add
 
@@ -328,7 +393,14 @@ class AggregatedFeed(BaseFeed):
     def load_groups(
         self, snapshot: Snapshot, entries: Any, length: int
     ) -> list[tuple[tuple[Any, Any], AggregatedActivity]]:
-        """The groups of some entries of a snapshot, as they are stored, each with its entry."""
+        """The groups of some entries of a snapshot, as they are stored, each with its entry.
+
+        >>> added = groups.add(Activity(13, Love, 42))
+        >>> [snapshot] = groups.timeline_storage.read_newest([groups.key], 20)
+        >>> [(entry, group)] = groups.load_groups(snapshot, snapshot.entries, 20)
+        >>> group.activity_count
+        1
+        """
         storage = self.timeline_storage
         if not storage.reads_as_usual:
             return self.load_groups_by_hooks(snapshot, entries, length)
@@ -342,12 +414,20 @@ class AggregatedFeed(BaseFeed):
 
     @property
     def merges_references(self) -> bool:
-        """Whether merging needs no whole activities, since no hook of an application looks at them."""
+        """Whether merging needs no whole activities, since no hook of an application looks at them.
+
+        >>> groups.merges_references
+        True
+        """
         return self._loads_as_usual and self.aggregated_activity_class.merges_references
 
     @property
     def loads_by_name(self) -> bool:
-        """Whether only the groups that an activity may join have to be read."""
+        """Whether only the groups that an activity may join have to be read.
+
+        >>> groups.loads_by_name
+        True
+        """
         storage = self.timeline_storage
         return (
             self.merges_references
@@ -358,12 +438,23 @@ class AggregatedFeed(BaseFeed):
 
     @property
     def merges_alike(self) -> bool:
-        """Whether what an update makes of groups is the same for all feeds of the class, and no hook is given it."""
+        """Whether what an update makes of groups is the same for all feeds of the class, and no hook is given it.
+
+        >>> groups.merges_alike
+        True
+        """
         return self.loads_by_name and self._finds_differences_as_usual and self.timeline_storage.serializes_once
 
     @contextlib.contextmanager
     def collect(self) -> Iterator[tuple[Groups, Groups]]:
-        """While the block runs, this feed's groups to remove and to add are collected instead of written."""
+        """While the block runs, this feed's groups to remove and to add are collected instead of written.
+
+        >>> [group] = groups.add(Activity(13, Love, 42))
+        >>> with groups.collect() as (removed, added):
+        ...     groups.remove_many_aggregated([group])
+        >>> len(removed), groups.count()
+        (1, 1)
+        """
         removed: Groups = []
         added: Groups = []
         token = _collecting.set((self, removed, added))

@@ -83,6 +83,13 @@ class BaseNotificationFeed(AggregatedFeed):
         """Write groups as they are, beside what is there, and mark them as unseen and unread.
 
         They are marked first: a crash in between leaves a marker too many, never one too few.
+
+        >>> from stream_framework.activity import NotificationActivity
+        >>> group = NotificationActivity('loves of 42')
+        >>> group.append(Activity(13, Love, 42))
+        >>> added = notifications.add_many_aggregated([group])
+        >>> notifications.count_unseen()
+        1
         """
         groups, args, kwargs = self._given_groups('add', aggregated, args, kwargs)
         if groups and self._collected() is None:
@@ -91,7 +98,13 @@ class BaseNotificationFeed(AggregatedFeed):
         return super().add_many_aggregated(groups, *args, **kwargs)
 
     def remove_many_aggregated(self, aggregated: Iterable[AggregatedActivity], *args: Any, **kwargs: Any) -> Any:
-        """Remove groups as they were read, and their markers."""
+        """Remove groups as they were read, and their markers.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> removed = notifications.remove_many_aggregated(notifications[:1])
+        >>> notifications.count_unseen()
+        0
+        """
         groups = self._checked_groups(aggregated)
         removed = super().remove_many_aggregated(groups, *args, **kwargs)
         if groups and self._collected() is None:
@@ -100,7 +113,13 @@ class BaseNotificationFeed(AggregatedFeed):
         return removed
 
     def trim(self, length: int | None = None) -> Any:
-        """Keep the newest ``length`` groups, and their markers; ``None`` or 0 means ``max_length``."""
+        """Keep the newest ``length`` groups, and their markers; ``None`` or 0 means ``max_length``.
+
+        >>> added = notifications.add_many([Activity(13, Love, number) for number in (1, 2, 3)])
+        >>> trimmed = notifications.trim(2)
+        >>> notifications.count(), notifications.count_unseen()
+        (2, 2)
+        """
         trimmed = super().trim(length)
         if names := self._tracked():
             change = Change(self.key, trim_length=length or self.max_length, lists=self._lists())
@@ -109,13 +128,23 @@ class BaseNotificationFeed(AggregatedFeed):
         return trimmed
 
     def get_markers_storage(self) -> Any:
-        """A new markers storage for this user."""
+        """A new markers storage for this user.
+
+        >>> notifications.get_markers_storage().get_key('unseen')
+        'list:notification_feed:1:unseen'
+        """
         key = self.markers_key_format % {'user_id': self.user_id}
         return self.markers_storage_class(key=key, max_length=self.markers_max_length)
 
     @classmethod
     def flush(cls) -> None:
-        """Delete all feeds of this class, with their markers."""
+        """Delete all feeds of this class, with their markers.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> notifications.flush()
+        >>> notifications.count(), notifications.count_unseen()
+        (0, 0)
+        """
         super().flush()
         feed = cls(0)
         if feed.feed_markers is not None:
@@ -123,15 +152,30 @@ class BaseNotificationFeed(AggregatedFeed):
             feed.feed_markers.flush_matching('unseen', 'unread')
 
     def count_unseen(self) -> int | None:
-        """How many groups are unseen, ``None`` where that isn't tracked. One round trip."""
+        """How many groups are unseen, ``None`` where that isn't tracked. One round trip.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> notifications.count_unseen()
+        1
+        """
         return self.feed_markers.count('unseen') if self.track_unseen else None
 
     def count_unread(self) -> int | None:
-        """How many groups are unread, ``None`` where that isn't tracked. One round trip."""
+        """How many groups are unread, ``None`` where that isn't tracked. One round trip.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> notifications.count_unread()
+        1
+        """
         return self.feed_markers.count('unread') if self.track_unread else None
 
     def get_notification_data(self) -> dict[str, int]:
-        """``{'unseen_count': n, 'unread_count': n}``, without what isn't tracked. One round trip."""
+        """``{'unseen_count': n, 'unread_count': n}``, without what isn't tracked. One round trip.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> notifications.get_notification_data()
+        {'unseen_count': 1, 'unread_count': 1}
+        """
         names = self._tracked()
         if not names:
             return {}
@@ -150,6 +194,11 @@ class BaseNotificationFeed(AggregatedFeed):
         :param unseen_ids: ids of groups, as ``group.serialization_id``
         :param unread_ids: likewise
         :raises TypeError: for another operation
+
+        >>> [group] = notifications.add(Activity(13, Love, 42))
+        >>> notifications.update_markers(unseen_ids=[group.serialization_id], operation='remove')
+        >>> notifications.get_notification_data()
+        {'unseen_count': 0, 'unread_count': 1}
         """
         if operation not in ('add', 'remove'):
             raise TypeError(f"operation is {operation!r}: give 'add' or 'remove'")
@@ -166,11 +215,22 @@ class BaseNotificationFeed(AggregatedFeed):
         """Mark one group, given itself or by its id, as seen, or read, or both.
 
         :param activity_id: the group, or its ``serialization_id`` (a str or an int)
+
+        >>> [group] = notifications.add(Activity(13, Love, 42))
+        >>> notifications.mark_activity(group.serialization_id, read=True)
+        >>> notifications.get_notification_data()
+        {'unseen_count': 0, 'unread_count': 0}
         """
         self.mark_activities([activity_id], seen, read)
 
     def mark_activities(self, activity_ids: Iterable[Any], seen: bool = True, read: bool = False) -> None:
-        """Mark groups, given themselves or by their ids, as seen, or read, or both. One round trip."""
+        """Mark groups, given themselves or by their ids, as seen, or read, or both. One round trip.
+
+        >>> added = notifications.add_many([Activity(13, Love, number) for number in (1, 2, 3)])
+        >>> notifications.mark_activities(notifications[:2])
+        >>> notifications.get_notification_data()
+        {'unseen_count': 1, 'unread_count': 3}
+        """
         activity_ids = as_list(activity_ids)
         for given in activity_ids:
             if isinstance(given, BaseActivity) and not isinstance(given, AggregatedActivity):
@@ -189,6 +249,11 @@ class BaseNotificationFeed(AggregatedFeed):
 
         :param seen: mark all as seen
         :param read: mark all as read
+
+        >>> added = notifications.add_many([Activity(13, Love, number) for number in (1, 2, 3)])
+        >>> notifications.mark_all(seen=True)
+        >>> notifications.get_notification_data()
+        {'unseen_count': 0, 'unread_count': 3}
         """
         wanted = {'unseen': seen, 'unread': read}
         names = [name for name in self._tracked() if wanted[name]]
@@ -196,7 +261,13 @@ class BaseNotificationFeed(AggregatedFeed):
             self.feed_markers.flush(*names)
 
     def delete(self) -> Any:
-        """Delete the feed and its markers."""
+        """Delete the feed and its markers.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> deleted = notifications.delete()
+        >>> notifications.count(), notifications.count_unseen()
+        (0, 0)
+        """
         deleted = super().delete()
         if self._tracked():
             self.feed_markers.flush(*self._tracked())
@@ -205,7 +276,13 @@ class BaseNotificationFeed(AggregatedFeed):
     def get_activity_slice(  # type: ignore[override]
         self, start: int | None = None, stop: int | None = None, rehydrate: bool = True
     ) -> Groups:
-        """The groups at the positions from ``start`` up to, not including, ``stop``, with their marks."""
+        """The groups at the positions from ``start`` up to, not including, ``stop``, with their marks.
+
+        >>> added = notifications.add(Activity(13, Love, 42))
+        >>> [group] = notifications.get_activity_slice(0, 25)
+        >>> group.is_seen, group.is_read
+        (False, False)
+        """
         if self._wanted:
             return self._read_in_states(start or 0, stop)
         groups: Groups = list(super().get_activity_slice(start, stop, rehydrate))
@@ -220,6 +297,11 @@ class BaseNotificationFeed(AggregatedFeed):
         ``False`` the others.
 
         :raises ValueError: for another filter, a value that can't be, or a state that isn't tracked
+
+        >>> added = notifications.add_many([Activity(13, Love, number) for number in (1, 2, 3)])
+        >>> notifications.mark_activities(notifications[:2])
+        >>> len(notifications.filter(unseen=True)[:25]), len(notifications.filter(unseen=False)[:25])
+        (1, 2)
         """
         for name in filters.STATES:
             if name in kwargs and name not in self._tracked():
@@ -243,7 +325,13 @@ class BaseNotificationFeed(AggregatedFeed):
         return dict(zip(names, [marked] if len(names) == 1 else marked, strict=True))
 
     def annotate(self, groups: Groups, marked: dict[str, list[str]]) -> None:
-        """Set ``is_seen`` and ``is_read`` of groups from the ids that are marked."""
+        """Set ``is_seen`` and ``is_read`` of groups from the ids that are marked.
+
+        >>> [group] = notifications.add(Activity(13, Love, 42))
+        >>> notifications.annotate([group], {'unseen': [], 'unread': [group.serialization_id]})
+        >>> group.is_seen, group.is_read
+        (True, False)
+        """
         unseen = frozenset(marked.get('unseen', ()))
         unread = frozenset(marked.get('unread', ()))
         for group in groups:
@@ -254,7 +342,14 @@ class BaseNotificationFeed(AggregatedFeed):
                 group.is_read = unread.isdisjoint(names)  # type: ignore[assignment,method-assign]
 
     def plan_markers(self, change: Change, new: Groups, changed: list[tuple[Any, Any]], deleted: Groups) -> None:
-        """A group that gets an activity is unseen and unread again; one that only shrinks keeps its markers."""
+        """A group that gets an activity is unseen and unread again; one that only shrinks keeps its markers.
+
+        >>> from stream_framework.storage.changes import Change
+        >>> change, [group] = Change(notifications.key), notifications.add(Activity(13, Love, 42))
+        >>> notifications.plan_markers(change, [], [], [group])
+        >>> sorted(change.markers)
+        ['unread', 'unseen']
+        """
         names = self._tracked()
         if not names:
             return
