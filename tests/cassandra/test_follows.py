@@ -281,7 +281,7 @@ def killed_after(storage: Any, steps: int, work: str) -> int:
     """What a process ends with that is killed when it wants to send for the next time after so often."""
 
     def run(acknowledge: Callable[[int], None]) -> None:
-        from stream_framework.storage.cassandra import follow_storage
+        from stream_framework.storage.cassandra import follow_client
 
         left = [steps]
 
@@ -294,8 +294,8 @@ def killed_after(storage: Any, steps: int, work: str) -> int:
 
             return send_or_die
 
-        follow_storage.run = dying(follow_storage.run)
-        follow_storage.run_conditional = dying(follow_storage.run_conditional)
+        follow_client.run = dying(follow_client.run)
+        follow_client.run_conditional = dying(follow_client.run_conditional)
         do(type(storage)(storage.follow_name), work)
 
     return Worker(run).wait(time.monotonic() + PATIENCE)
