@@ -71,7 +71,7 @@ class TestHelp:
         assert ended.value.code == 0
         listed = capsys.readouterr().out
         for command in COMMANDS:
-            name = command.__name__.rpartition('.')[2]
+            name = command.__name__.rpartition('.')[2].replace('_', '-')
             assert re.search(rf'\n    {name}\s', listed)
             with pytest.raises(SystemExit):
                 main([name, '--help'])

@@ -139,6 +139,11 @@ def test_replies_are_bounded(plain_backend: Any) -> None:
             sizes.append(len(page))
             return page
 
+        def iter_pages(self, *args: Any) -> Any:
+            for page in super().iter_pages(*args):
+                sizes.append(len(page))
+                yield page
+
     storage.import_follows((number, 'star', None) for number in range(3500))
     counting = Counting(storage.follow_name)
     assert next(counting.iter_followers('star')) is not None

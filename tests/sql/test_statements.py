@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from stream_framework.feed_managers.base import add_operation, remove_operation
+from stream_framework.storage.sql import intents, ledger
 from tests.contracts.support import act, acts
 from tests.sql.support import AllManager, Flat, FlatManager, Grouped, KeptManager, Notifications, UserFeed, statements
 
 READERS = list(range(100))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once in a hundred times, one more statement deletes what has expired."""
+    for module in (intents, ledger):
+        monkeypatch.setattr(module, 'FORGET_CHANCE', 0)
 
 
 @pytest.mark.parametrize('trim', [False, True])
